@@ -1,0 +1,8 @@
+add_compile_options(-Wall -Wextra -Wpointer-arith -Wcast-qual -Wno-missing-field-initializers)
+option(ALLOCLINE_WERROR "Treat warnings as errors" OFF)
+if(ALLOCLINE_WERROR)
+  add_compile_options(-Werror)
+endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options($<$<COMPILE_LANGUAGE:CXX>:-Wthread-safety>)
+endif()

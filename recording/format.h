@@ -1,0 +1,330 @@
+// The layout of a recording: the one thing the tracer and the offline half share.
+//
+// A recording is the tracer's own tables in a MAP_SHARED file. Nothing is logged and nothing is flushed: whatever
+// instant a reader (or a SIGKILL) picks, the file holds the state of that instant. It is a header page, a page of
+// extents, and then the extents. Each extent belongs to one *table*; the extents of a table, in the order of the
+// directory, joined end to end, are that table's bytes. A table grows only at its end.
+//
+//   offset 0        FileHeader    (kHeaderBytes)
+//   offset 4096     Extent[kMaxExtents]
+//   offset 8192...  extents: page aligned, each allocated on disk before it is mapped
+//
+// Integers are little endian. A field marked `atomic` is written while others read: access it only through
+// base/atomic.h or std::atomic_ref, with the order its comment names.
+//
+// What a reader may rely on, at any instant:
+//   (1) header.extent_count extents are complete in the directory (release store; read it with acquire).
+//   (2) Table.used bytes of a table are reserved; a fixed-size record in it whose *tag field* is 0 is not written yet
+//       (its writer is between reserving and publishing) and is to be ignored. Tag fields are named below.
+//   (3) Counters only grow. live = allocated - freed is never negative if every `freed` of every chunk is read first,
+//       then an acquire fence, then every `allocated`.
+//   (4) A site is published before a counter of it is non-zero; a node before its site; a module before the first
+//       node with an address in it. So: read counters first, then sites, then nodes, then modules.
+//
+// Version rule: a change an old reader would misread raises kMajorVersion, and readers refuse other majors. A new
+// table, a new header field in reserved space, a new flag or record kind that can be skipped raises kMinorVersion.
+// docs/recording-format.md walks through a real file byte by byte.
+#ifndef ALLOCLINE_RECORDING_FORMAT_H_
+#define ALLOCLINE_RECORDING_FORMAT_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace allocline::format {
+
+inline constexpr char kMagic[8] = {'A', 'L', 'L', 'O', 'C', 'L', 'N', '\n'};
+inline constexpr uint16_t kMajorVersion = 1;
+inline constexpr uint16_t kMinorVersion = 0;
+inline constexpr uint32_t kByteOrderMark = 0x01020304;
+inline constexpr uint32_t kPageBytes = 4096;
+inline constexpr uint32_t kHeaderBytes = 4096;
+inline constexpr uint32_t kMaxExtents = 128;
+
+// ---------------------------------------------------------------- tables
+
+enum class TableKind : uint32_t {
+  kNone = 0,
+  kModules = 1,       // ModuleRecord, variable size
+  kNodes = 2,         // NodeRecord: the calling-context tree
+  kSites = 3,         // SiteRecord: SiteId -> the node of its innermost frame
+  kThreads = 4,       // ThreadRecord
+  kChunkOwners = 5,   // ChunkOwner: whose counters chunk i holds
+  kCounters = 6,      // CounterChunk i
+  kSnapshots = 7,     // SnapshotRecord, variable size
+  kVirtualFrames = 8, // interned frames of interpreters (reserved)
+  kTimeline = 9,      // points over time (reserved)
+  kSymbols = 10,      // SymbolRecord, variable size: only in a snapshot that stands alone
+};
+inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
+
+struct Extent {
+  uint32_t kind;         // TableKind
+  uint32_t reserved;
+  uint64_t table_offset; // where in its table these bytes begin
+  uint64_t file_offset;  // multiple of kPageBytes
+  uint64_t bytes;        // multiple of kPageBytes
+};
+static_assert(sizeof(Extent) == 32 && sizeof(Extent) * kMaxExtents == kPageBytes);
+
+// ---------------------------------------------------------------- header
+
+// What the tracer could not record, and why. Index into FileHeader.drops.
+enum class DropReason : uint32_t {
+  kBeforeStart = 0,    // served before the tracer's constructor had run
+  kNoThreadState = 1,  // no memory for a thread's state
+  kPointerMapFull = 2, // no address space for the pointer map's next leaf
+  kTooLarge = 3,       // a single block of 1 TiB or more, or an address above 2^47
+  kRecordingFull = 4,  // counted, but charged to kOverflowSite: the disk or a table is full
+  kDomainFull = 5,     // track(): more than kMaxCustomDomains domains
+};
+inline constexpr uint32_t kDropReasons = 8;
+
+struct Drop {
+  uint64_t events;  // atomic, relaxed
+  uint64_t bytes;   // atomic, relaxed
+};
+
+enum HeaderFlag : uint32_t {
+  kFlagMmapDomain = 1u << 0,     // anonymous mappings were recorded too
+  kFlagForked = 1u << 1,         // this process began as a fork of `parent_pid`, with its live blocks
+  kFlagSnapshot = 1u << 2,       // not a process but a snapshot of one, made to stand alone
+  kFlagStoppedAtStart = 1u << 3, // tracing waits for allocline_start()
+};
+
+// Bits of FileHeader.state, only ever set. atomic, relaxed.
+enum StateBit : uint32_t {
+  kStateActive = 1u << 0,        // at least one event of this process itself was recorded
+  kStateExited = 1u << 1,        // the process ran its exit handlers
+  kStateDiskFull = 1u << 2,      // an extent could not be allocated (error in `first_errno`)
+  kStateNoUnwinder = 1u << 3,    // libunwind was not found: stacks have one frame
+  kStateInMemory = 1u << 4,      // the output directory refused the file: this lived in a memfd
+  kStateTableFull = 1u << 5,     // a table reached its address space limit or the extent directory is full
+  kStateNotGlibc = 1u << 6,      // the allocator behind us is not glibc's; `allocator` names it
+};
+
+// Used bytes of a table. atomic: release store by the writer, acquire load by readers.
+struct TableHead {
+  uint64_t used;
+  uint64_t capacity;  // atomic, relaxed: bytes in extents so far
+};
+
+struct FileHeader {
+  char magic[8];
+  uint16_t major;
+  uint16_t minor;
+  uint32_t byte_order;       // kByteOrderMark
+  uint32_t header_bytes;     // kHeaderBytes
+  uint32_t machine;          // ELF e_machine of the process (62 = x86-64)
+  uint32_t flags;            // HeaderFlag
+  uint32_t state;            // atomic: StateBit
+  // --- 32: the process
+  uint32_t pid;
+  uint32_t parent_pid;
+  uint64_t process_start_ticks;  // field 22 of /proc/PID/stat: tells a reused pid apart; 0 if unknown
+  uint64_t start_realtime_ns;    // CLOCK_REALTIME and
+  uint64_t start_monotonic_ns;   // CLOCK_MONOTONIC when the recording was opened
+  uint64_t end_monotonic_ns;     // atomic: when the exit handlers ran, 0 before
+  uint8_t boot_id[16];           // /proc/sys/kernel/random/boot_id: another value = another machine or boot
+  char program[256];             // path of the executable, NUL-terminated, cut if longer
+  char host[64];                 // uname nodename, NUL-terminated
+  char allocator[128];           // file that holds the next malloc, NUL-terminated
+  // --- totals
+  uint64_t live_bytes;           // atomic: flushed from the threads; add every ThreadRecord.pending_bytes
+  uint64_t peak_bytes;           // atomic: highest live_bytes seen since start, clear or reset_peak
+  uint64_t peak_monotonic_ns;    // atomic
+  uint64_t peak_slack_bytes;     // K: with more than one thread the peak may be low by up to threads x K
+  uint32_t peak_epoch;           // atomic: raised by reset_peak; a thread's pending_peak counts only in its epoch
+  uint32_t first_errno;          // atomic: why kStateDiskFull or kStateInMemory was set
+  // --- the process as the kernel sees it, sampled by the process itself as it grows
+  uint64_t sample_monotonic_ns;  // atomic
+  uint64_t rss_bytes;            // atomic
+  uint64_t container_usage_bytes;// atomic: the cgroup's usage without inactive file pages; 0 = no cgroup
+  uint64_t container_limit_bytes;// atomic: 0 = no limit found
+  // --- the tracer itself
+  uint64_t tracer_private_bytes; // atomic: memory of ours outside the file, pointer map apart
+  uint64_t pointer_map_bytes;    // atomic: address space of the pointer map's leaves
+  uint64_t nested_events;        // atomic: allocations made inside the tracer (by a signal): stack of one frame
+  uint64_t truncated_stacks;     // atomic: stacks cut at kMaxDepth
+  Drop drops[kDropReasons];
+  // --- tables
+  uint32_t extent_count;         // atomic: release store
+  uint32_t reserved0;
+  uint64_t file_bytes;           // atomic: end of the last extent
+  TableHead tables[kTableCount]; // index: TableKind
+};
+static_assert(sizeof(FileHeader) <= kHeaderBytes);
+static_assert(offsetof(FileHeader, pid) == 32);
+
+// ---------------------------------------------------------------- frames and stacks
+
+// One frame of a stack. 0 is no frame.
+//   native:  bits 0..46 return address (the call is at address - 1), bits 48..59 generation of the module mapped there
+//            (0, unless an address range was reused after dlclose), bit 63 clear
+//   virtual: bit 63 set, bits 56..62 VirtualKind, bits 0..55 payload
+using Frame = uint64_t;
+inline constexpr Frame kVirtualBit = uint64_t{1} << 63;
+inline constexpr uint64_t kAddressMask = (uint64_t{1} << 47) - 1;
+inline constexpr int kGenerationShift = 48;
+inline constexpr uint64_t kGenerationMask = 0xfff;
+
+enum class VirtualKind : uint32_t {
+  kDomain = 1,     // payload: domain id. Always the outermost frame; absent for domain 0 (malloc)
+  kTruncated = 2,  // payload: TruncationReason. Outermost frame of a stack that is cut short there
+  kOverflow = 3,   // the only frame of kOverflowSite
+  kInherited = 4,  // reserved
+  kPython = 5,     // payload: id in kVirtualFrames (reserved)
+};
+enum class TruncationReason : uint32_t {
+  kTooDeep = 1,     // more than kMaxDepth frames: the innermost kMaxDepth are kept
+  kNested = 2,      // allocated inside the tracer (a signal handler): only the caller is known
+  kNoUnwinder = 3,  // no unwinder: only the caller is known
+};
+constexpr Frame MakeVirtualFrame(VirtualKind kind, uint64_t payload) {
+  return kVirtualBit | (uint64_t{static_cast<uint32_t>(kind)} << 56) | payload;
+}
+constexpr bool IsVirtual(Frame frame) { return (frame & kVirtualBit) != 0; }
+constexpr VirtualKind KindOf(Frame frame) { return static_cast<VirtualKind>((frame >> 56) & 0x7f); }
+constexpr uint64_t PayloadOf(Frame frame) { return frame & ((uint64_t{1} << 56) - 1); }
+constexpr uint64_t AddressOf(Frame frame) { return frame & kAddressMask; }
+constexpr uint32_t GenerationOf(Frame frame) { return (frame >> kGenerationShift) & kGenerationMask; }
+
+inline constexpr uint32_t kDomainMalloc = 0;
+inline constexpr uint32_t kDomainMmap = 1;
+inline constexpr uint32_t kFirstCustomDomain = 16;  // track(): smaller ids are ours
+inline constexpr uint32_t kMaxCustomDomains = 15;
+
+inline constexpr uint32_t kMaxDepth = 1000;  // native frames kept of one stack
+
+// A node is one frame with all its callers: parent 0 = outermost. Node i is record i; record 0 is the root.
+struct NodeRecord {
+  uint32_t parent;
+  uint32_t site;   // atomic, release: SiteId of the stack that ends here, 0 = none yet. Only a hint: kSites decides
+  Frame frame;     // tag, atomic: written last, release
+};
+static_assert(sizeof(NodeRecord) == 16);
+
+// Site i is record i. Site 0 is no site; site 1 takes what could not be attributed.
+struct SiteRecord {
+  uint32_t node;   // tag, atomic, release
+};
+static_assert(sizeof(SiteRecord) == 4);
+inline constexpr uint32_t kOverflowSite = 1;
+
+// ---------------------------------------------------------------- counters
+
+struct Counter {
+  uint64_t allocated_bytes;   // atomic, relaxed: written by the owning thread only
+  uint64_t allocated_blocks;
+  uint64_t freed_bytes;       // read before `allocated_*`: invariant (3)
+  uint64_t freed_blocks;
+};
+static_assert(sizeof(Counter) == 32);
+
+inline constexpr uint32_t kSitesPerChunk = 32;
+struct CounterChunk {
+  Counter counters[kSitesPerChunk];
+};
+static_assert(sizeof(CounterChunk) == 1024);
+
+// Chunk i of kCounters holds, for thread record `thread - 1`, the sites [group * 32, group * 32 + 32).
+// A thread may own two chunks of one group: they add up.
+struct ChunkOwner {
+  uint32_t thread_plus_one;   // tag, atomic, release
+  uint32_t group;
+};
+static_assert(sizeof(ChunkOwner) == 8);
+
+// ---------------------------------------------------------------- threads
+
+enum class ThreadKind : uint32_t {
+  kThread = 1,
+  kOrphans = 2,    // record 0: events of threads without a state of their own; its counters are added to by anyone
+  kInherited = 3,  // in a forked process: what was live in the parent at the fork
+};
+struct ThreadRecord {
+  uint32_t kind;            // tag, atomic, release: ThreadKind
+  uint32_t tid;             // atomic: the thread served now or last
+  uint32_t threads_served;  // atomic: a record is handed on when its thread has ended
+  uint32_t peak_epoch;      // atomic: epoch of pending_peak
+  char name[16];            // atomic bytes: as in /proc/PID/task/TID/comm, refreshed now and then
+  int64_t pending_bytes;    // atomic: not yet in FileHeader.live_bytes
+  int64_t pending_peak;     // atomic: highest pending_bytes since the last flush
+  uint64_t reserved[10];
+};
+static_assert(sizeof(ThreadRecord) == 128);
+
+// ---------------------------------------------------------------- modules
+
+// A loaded object, at most one per (range, generation). Recorded when the first frame inside it is.
+// Followed by: Segment[segment_count], build id (build_id_bytes), path (path_bytes, no NUL), padding to 8.
+struct ModuleRecord {
+  uint32_t record_bytes;     // tag, atomic, release: whole record with padding, multiple of 8
+  uint32_t generation;       // what GenerationOf() a frame inside it gives
+  uint64_t start;            // [start, end): the mapped range
+  uint64_t end;
+  uint64_t load_bias;        // address in memory - address in the file's program headers
+  uint64_t loaded_ns;        // CLOCK_MONOTONIC when first seen
+  uint64_t unloaded_ns;      // atomic: when found gone, 0 while mapped
+  uint16_t segment_count;
+  uint16_t build_id_bytes;
+  uint32_t path_bytes;
+};
+static_assert(sizeof(ModuleRecord) == 56);
+
+// An executable program header of the module.
+struct Segment {
+  uint64_t vaddr;
+  uint64_t memory_bytes;
+  uint64_t file_offset;
+};
+static_assert(sizeof(Segment) == 24);
+
+// ---------------------------------------------------------------- snapshots
+
+// A labelled copy of all counters, summed over threads, written as the difference from the snapshot before it.
+// Followed by: label (label_bytes, UTF-8 by custom, any bytes in truth), then payload_bytes of varints, padding to 8.
+//
+// The payload holds `entry_count` entries by rising site: LEB128 of
+//   site - previous site (first: site), then the growth since the snapshot before (record order; first: since zero) of
+//   allocated_bytes, allocated_blocks, freed_bytes, freed_blocks.
+// So the value at snapshot k is the sum of the entries of snapshots 0..k.
+struct SnapshotRecord {
+  uint32_t record_bytes;      // tag, atomic, release: whole record with padding, multiple of 8
+  uint32_t label_bytes;
+  uint32_t entry_count;
+  uint32_t payload_bytes;
+  uint64_t monotonic_ns;
+  uint64_t live_bytes;
+  uint64_t peak_bytes;        // since start, clear or reset_peak
+  uint64_t rss_bytes;
+  uint64_t container_usage_bytes;
+  uint64_t container_limit_bytes;
+  uint64_t rows;              // units of work the program reported, ~0 = not given
+};
+static_assert(sizeof(SnapshotRecord) == 72);
+inline constexpr uint64_t kRowsNotGiven = ~uint64_t{0};
+inline constexpr uint32_t kMaxLabelBytes = 1024;  // longer labels are cut
+
+// ---------------------------------------------------------------- symbols (stand-alone snapshots)
+
+// What one native frame resolved to, most recent (innermost inlined) location first.
+// Followed by: SymbolLocation[location_count], then string bytes they point into, padding to 8.
+struct SymbolRecord {
+  uint32_t record_bytes;      // tag
+  uint32_t location_count;
+  Frame frame;
+  uint32_t level;             // symbolize: how far it resolved (ResolutionLevel)
+  uint32_t string_bytes;
+};
+static_assert(sizeof(SymbolRecord) == 24);
+struct SymbolLocation {
+  uint32_t function_offset, function_bytes;  // into the record's string bytes
+  uint32_t file_offset, file_bytes;
+  uint32_t line;
+  uint32_t flags;                            // bit 0: inlined into the next location
+};
+static_assert(sizeof(SymbolLocation) == 24);
+
+}  // namespace allocline::format
+
+#endif  // ALLOCLINE_RECORDING_FORMAT_H_

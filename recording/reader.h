@@ -1,0 +1,139 @@
+// Reads a recording, of a dead process or a living one, into plain values.
+//
+// A Recording is a copy: opening it takes one consistent look at the file (the order format.h prescribes) with pread,
+// never mmap, so a file that shrinks or a disk that fails is an error and not a SIGBUS. Nothing in the file is trusted:
+// every offset, count, id and length is checked, and a bad one is an absl::DataLossError naming the file, the offset
+// and what was expected. A recording cut short (a torn tail) is not an error if its header is whole: what is there is
+// read, and `damage` says what is missing.
+//
+// Threads: a Recording is immutable once built; share it freely.
+#ifndef ALLOCLINE_RECORDING_READER_H_
+#define ALLOCLINE_RECORDING_READER_H_
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "recording/format.h"
+
+namespace allocline {
+
+using SiteId = uint32_t;
+using NodeId = uint32_t;
+
+struct SiteCounters {
+  uint64_t allocated_bytes = 0;
+  uint64_t allocated_blocks = 0;
+  uint64_t freed_bytes = 0;
+  uint64_t freed_blocks = 0;
+
+  // Signed: kOverflowSite takes frees of blocks that another site allocated, and may be negative by as much.
+  int64_t live_bytes() const { return static_cast<int64_t>(allocated_bytes - freed_bytes); }
+  int64_t live_blocks() const { return static_cast<int64_t>(allocated_blocks - freed_blocks); }
+  bool any() const { return (allocated_blocks | freed_blocks | allocated_bytes | freed_bytes) != 0; }
+  SiteCounters& operator+=(const SiteCounters& other);
+  bool operator==(const SiteCounters&) const = default;
+};
+
+struct RecordedModule {
+  uint64_t start = 0, end = 0;  // [start, end) in the process
+  uint64_t load_bias = 0;
+  uint32_t generation = 0;
+  uint64_t loaded_ns = 0, unloaded_ns = 0;
+  std::string build_id;         // raw bytes, may be empty
+  std::string path;
+  std::vector<format::Segment> segments;
+};
+
+struct RecordedNode {
+  NodeId parent = 0;
+  format::Frame frame = 0;      // 0: not written yet, or damaged; no site that counts leads here
+};
+
+struct RecordedThread {
+  format::ThreadKind kind = format::ThreadKind::kThread;
+  uint32_t tid = 0;
+  uint32_t threads_served = 0;
+  std::string name;
+  std::vector<std::pair<SiteId, SiteCounters>> counters;  // by rising site, only those with any()
+};
+
+struct RecordedSnapshot {
+  std::string label;
+  uint64_t monotonic_ns = 0;
+  uint64_t live_bytes = 0, peak_bytes = 0;
+  uint64_t rss_bytes = 0, container_usage_bytes = 0, container_limit_bytes = 0;
+  uint64_t rows = format::kRowsNotGiven;
+  std::vector<std::pair<SiteId, SiteCounters>> growth;    // since the snapshot before, by rising site
+};
+
+// Resolved names carried by a snapshot that stands alone (TableKind::kSymbols).
+struct RecordedSymbol {
+  format::Frame frame = 0;
+  uint32_t level = 0;
+  struct Location {
+    std::string function, file;
+    uint32_t line = 0;
+    bool inlined = false;
+  };
+  std::vector<Location> locations;  // most recent (innermost inlined) first
+};
+
+class Recording {
+ public:
+  // Opens the file at `path`. Errors: NotFound, PermissionDenied, InvalidArgument (not a recording, a directory, an
+  // empty file, a device), FailedPrecondition (a newer major version, another byte order), DataLoss (damaged).
+  static absl::StatusOr<Recording> Open(const std::string& path);
+  // The same over bytes in memory: what the fuzzer drives. `name` stands for the path in messages.
+  static absl::StatusOr<Recording> Parse(std::string_view bytes, const std::string& name);
+
+  const format::FileHeader& header() const { return header_; }  // texts in it are NUL-terminated here, always
+  const std::string& path() const { return path_; }
+  uint64_t file_bytes() const { return file_bytes_; }           // size on disk when read
+  const std::vector<RecordedModule>& modules() const { return modules_; }
+  const std::vector<RecordedNode>& nodes() const { return nodes_; }        // index: NodeId; [0] is the root
+  const std::vector<NodeId>& sites() const { return sites_; }              // index: SiteId; [0] is no site
+  const std::vector<RecordedThread>& threads() const { return threads_; }
+  const std::vector<RecordedSnapshot>& snapshots() const { return snapshots_; }  // oldest first
+  const std::vector<RecordedSymbol>& symbols() const { return symbols_; }
+
+  // Counters of every site now (at the end of the recording), summed over threads. Index: SiteId.
+  std::vector<SiteCounters> Counters() const;
+  // Counters as of snapshots()[index].
+  std::vector<SiteCounters> CountersAt(size_t index) const;
+  // The last snapshot labelled `label`; NotFound lists the labels there are.
+  absl::StatusOr<size_t> FindSnapshot(std::string_view label) const;
+
+  // Frames of a site, most recent first. Empty for an unknown site; a cycle or a bad parent ends the stack.
+  std::vector<format::Frame> Stack(SiteId site) const;
+  // The module a native frame lies in, or nullptr.
+  const RecordedModule* FindModule(format::Frame frame) const;
+
+  // Live bytes and peak with what the threads had not flushed yet.
+  uint64_t live_bytes() const { return live_bytes_; }
+  uint64_t peak_bytes() const { return peak_bytes_; }
+
+  // What is missing or was skipped because the file is damaged or was cut short; empty if nothing.
+  const std::vector<std::string>& damage() const { return damage_; }
+
+ private:
+  friend class RecordingParser;
+  format::FileHeader header_{};
+  std::string path_;
+  uint64_t file_bytes_ = 0;
+  uint64_t live_bytes_ = 0, peak_bytes_ = 0;
+  std::vector<RecordedModule> modules_;
+  std::vector<uint32_t> modules_by_start_;
+  std::vector<RecordedNode> nodes_;
+  std::vector<NodeId> sites_;
+  std::vector<RecordedThread> threads_;
+  std::vector<RecordedSnapshot> snapshots_;
+  std::vector<RecordedSymbol> symbols_;
+  std::vector<std::string> damage_;
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_RECORDING_READER_H_
