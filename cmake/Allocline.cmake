@@ -1,7 +1,18 @@
 # One call shape for everything we build:
 #   allocline_library(NAME SRCS a.cc b.cc [DEPS x y])      -> libNAME.a, alias allocline::NAME
-#   allocline_test(NAME SRCS a_test.cc [DEPS x y] [LABELS ...] [TIMEOUT s])   every TEST() becomes a ctest of its own
+#   allocline_test(NAME SRCS a_test.cc [DEPS x y] [LABELS ...] [TIMEOUT s] [SERIAL])   every TEST() becomes a ctest of its own
+#       (SERIAL: never beside another one, for what measures time)
 #   allocline_bench(NAME SRCS a_bench.cc [DEPS x y])
+#
+# A test has one or more labels, and each label LABEL a target LABEL_tests that builds all tests carrying it:
+#   unit        (the default) parts by themselves: run again under the address sanitizer
+#   concurrent  many threads on one part: run again under the thread sanitizer
+#   e2e         whole programs under the tracer: only in the release build
+# Tests of two kinds in one binary take both labels: LABELS unit concurrent.
+foreach(label unit concurrent e2e)
+  add_custom_target(${label}_tests)
+endforeach()
+
 function(allocline_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
@@ -13,7 +24,7 @@ function(allocline_library name)
 endfunction()
 
 function(allocline_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS})
@@ -22,10 +33,24 @@ function(allocline_test name)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)
+  endif()
+  foreach(label ${ARG_LABELS})
+    add_dependencies(${label}_tests ${name})
+  endforeach()
   include(GoogleTest)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}"
-               ENVIRONMENT "ALLOCLINE_BUILD_DIR=${CMAKE_BINARY_DIR};ALLOCLINE_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+    PROPERTIES TIMEOUT ${ARG_TIMEOUT} RUN_SERIAL ${ARG_SERIAL})
+  # PROPERTIES above cannot carry a list; the tests' names are known to files included after theirs.
+  set(properties ${CMAKE_CURRENT_BINARY_DIR}/${name}_properties.cmake)
+  file(WRITE ${properties} "
+if(${name}_TESTS)
+  set_tests_properties(\${${name}_TESTS} PROPERTIES LABELS \"${ARG_LABELS}\"
+    ENVIRONMENT \"ALLOCLINE_BUILD_DIR=${CMAKE_BINARY_DIR};ALLOCLINE_SOURCE_DIR=${PROJECT_SOURCE_DIR}\")
+endif()
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
 endfunction()
 
 function(allocline_bench name)
