@@ -124,6 +124,7 @@ struct FileHeader {
   uint64_t start_realtime_ns;    // CLOCK_REALTIME and
   uint64_t start_monotonic_ns;   // CLOCK_MONOTONIC when the recording was opened
   uint64_t end_monotonic_ns;     // atomic: when the exit handlers ran, 0 before
+  uint64_t run_id;               // ALLOCLINE_RUN, in hex: the same in all processes of one `allocline run`; 0 = not given
   uint8_t boot_id[16];           // /proc/sys/kernel/random/boot_id: another value = another machine or boot
   char program[256];             // path of the executable, NUL-terminated, cut if longer
   char host[64];                 // uname nodename, NUL-terminated
