@@ -1,53 +1,203 @@
 // The model every report is a view of: sites with their resolved stacks, and what they allocated.
 //
-// Immutable once built (load_profile.h builds it from a recording). Locations are interned: equal frames have equal
-// ids, across inlining, modules and runs, so grouping never compares strings. Stacks are most recent first, with
-// inlined calls expanded into locations of their own.
+//   Profile --- sites: {stack, domain, thread} -> live and total bytes and blocks
+//      |------- stacks: StackTable, shared by every profile filtered from the same recording
+//      |          locations: one per distinct (file, line, function, module); inlined calls are locations of their own
+//      |          nodes:     a tree over locations; a stack is the path from a node to the root
+//      |          threads
+//      '------- summary: what the report's header says about the process and the recording
+//
+// Texts are interned: two locations of one profile are in the same file exactly if their `file` views have the same
+// data(), so grouping never compares strings. Ids mean something inside one StackTable only; diff.h compares names.
+//
+// Threads:    immutable once built (ProfileBuilder); share it freely.
+// Invariants: (1) a node's parent has a smaller id, so one pass over ids visits callers first; (2) node 0 is the root
+//             and no frame; every site's stack has at least one frame.
 #ifndef ALLOCLINE_REPORT_PROFILE_H_
 #define ALLOCLINE_REPORT_PROFILE_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "recording/format.h"
 #include "symbolize/symbolizer.h"
 
 namespace allocline {
 
 using LocationId = uint32_t;
+using StackId = uint32_t;
+inline constexpr StackId kRootStack = 0;
+
+// What a location is to the reader of a report; user_line.h decides.
+enum class FrameRole : uint8_t {
+  kUser = 0,
+  kLibrary = 1,    // somebody else's code: libstdc++, libc, a third-party prefix
+  kAllocator = 2,  // malloc, operator new, ... and liballocline itself
+  kSynthetic = 3,  // no code at all: [truncated: ...]
+};
 
 struct Location {
-  std::string file;          // "<unknown>" when there is none: then module+offset stands in `function`
-  uint32_t line = 0;
-  std::string function;      // demangled, may be empty
-  std::string module;        // path of the object
-  bool inlined = false;
-  bool synthetic = false;    // a virtual frame: [truncated: ...], [inside the tracer], a domain
+  // What stands before ":LINE". The file; without one "FUNCTION [MODULE]", "MODULE+0xOFFSET", "<unknown>", or the
+  // bracketed text of a synthetic frame. Modules appear by basename here and offsets are relative to the file, so the
+  // name is the same in another run.
+  std::string_view where;
+  std::string_view file;      // normalised ("a/./b/../c" is "a/c"); empty if unknown
+  uint32_t line = 0;          // 0 if unknown
+  std::string_view function;  // demangled, may be empty
+  std::string_view module;    // path of the object, empty for synthetic frames and code outside any module
   ResolutionLevel level = ResolutionLevel::kNone;
+  FrameRole role = FrameRole::kLibrary;
+  bool inlined = false;  // into the next location of the stack
   bool operator==(const Location&) const = default;
 };
 
-// All blocks of one stack (and, in a profile by thread, of one thread).
-struct Site {
-  uint32_t domain = 0;                  // format::kDomainMalloc, ...
-  std::vector<LocationId> stack;        // most recent first; never empty
-  uint32_t user_index = 0;              // which element of `stack` is the user's line
-  uint32_t thread = 0;                  // index into Profile::threads when split by thread, else 0
-  int64_t live_bytes = 0, live_blocks = 0;
-  uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated
+struct StackNode {
+  StackId parent = kRootStack;
+  LocationId location = 0;
+  StackId user = kRootStack;  // the node of this stack that holds the user's line
 };
 
 struct ProfileThread {
   uint32_t tid = 0;
-  std::string name;
+  std::string_view name;   // as in /proc/PID/task/TID/comm, or "[inherited]", "[no state]"
+  std::string_view label;  // for a report: "worker (tid 12)"
   uint32_t threads_served = 0;
 };
 
-struct Profile {
-  std::vector<Location> locations;      // index: LocationId
-  std::vector<Site> sites;
-  std::vector<ProfileThread> threads;
+// The frames of one stack, most recent first.
+class StackFrames {
+ public:
+  class Iterator {
+   public:
+    using iterator_category = std::forward_iterator_tag;
+    using value_type = LocationId;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const LocationId*;
+    using reference = LocationId;
+    Iterator() = default;
+    Iterator(const StackNode* nodes, StackId id) : nodes_(nodes), id_(id) {}
+    LocationId operator*() const { return nodes_[id_].location; }
+    StackId stack() const { return id_; }
+    Iterator& operator++() {
+      id_ = nodes_[id_].parent;
+      return *this;
+    }
+    Iterator operator++(int) {
+      Iterator before = *this;
+      ++*this;
+      return before;
+    }
+    bool operator==(const Iterator& other) const { return id_ == other.id_; }
+
+   private:
+    const StackNode* nodes_ = nullptr;
+    StackId id_ = kRootStack;
+  };
+  StackFrames(const StackNode* nodes, StackId id) : nodes_(nodes), id_(id) {}
+  Iterator begin() const { return {nodes_, id_}; }
+  Iterator end() const { return {nodes_, kRootStack}; }
+
+ private:
+  const StackNode* nodes_;
+  StackId id_;
 };
+
+class StackTable {
+ public:
+  const std::vector<Location>& locations() const { return locations_; }   // index: LocationId
+  const std::vector<StackNode>& nodes() const { return nodes_; }          // index: StackId
+  const std::vector<ProfileThread>& threads() const { return threads_; }  // index: Site::thread
+  StackFrames Frames(StackId stack) const { return {nodes_.data(), stack}; }
+  const Location& Innermost(StackId stack) const { return locations_[nodes_[stack].location]; }
+  const Location& UserLine(StackId stack) const { return Innermost(nodes_[stack].user); }
+
+ private:
+  friend class ProfileBuilder;
+  std::vector<Location> locations_;
+  std::vector<StackNode> nodes_;
+  std::vector<ProfileThread> threads_;
+  std::shared_ptr<const void> strings_;  // what the views of the above point into
+};
+
+// All blocks of one stack and domain (and, in a profile by thread, of one thread).
+struct Site {
+  StackId stack = kRootStack;
+  uint32_t domain = 0;                         // format::kDomainMalloc, ...
+  uint32_t thread = 0;                         // index into StackTable::threads() if split by thread, else 0
+  int64_t live_bytes = 0, live_blocks = 0;     // negative only where format::kOverflowSite mixes frees in
+  uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated
+};
+
+// A module the symbolizer could not make full use of.
+struct ModuleProblem {
+  std::string path;
+  std::string problem;  // one line
+};
+
+// What a report says before its first line.
+struct ProfileSummary {
+  std::string recording;             // path it was opened by
+  std::optional<std::string> label;  // the snapshot this is, if not the end of the recording
+  std::string program, host, allocator;
+  uint32_t pid = 0;
+  uint32_t flags = 0;       // format::HeaderFlag
+  uint32_t state = 0;       // format::StateBit
+  uint64_t elapsed_ns = 0;  // from the start of the recording to this snapshot, or to its end; 0 = not known
+  int64_t live_bytes = 0;   // sums over the sites before any filter
+  int64_t live_blocks = 0;
+  uint64_t peak_bytes = 0;
+  uint64_t peak_slack_bytes = 0;  // the true peak is at most this much higher
+  uint64_t rss_bytes = 0;         // 0 = not known
+  uint64_t container_usage_bytes = 0;
+  uint64_t container_limit_bytes = 0;
+  uint64_t rows = format::kRowsNotGiven;
+  uint64_t tracer_bytes = 0;  // the tracer's own memory, pointer map and file apart
+  uint64_t nested_events = 0, truncated_stacks = 0;
+  std::array<format::Drop, format::kDropReasons> drops{};
+  int64_t overflow_bytes = 0;  // live bytes charged to format::kOverflowSite
+  bool by_thread = false;
+  int64_t shared_bytes = 0;  // by thread: live bytes of sites where the split is an estimate
+  std::vector<ModuleProblem> problems;
+  std::vector<std::string> damage;  // what the reader says is missing from the file
+};
+
+class Profile {
+ public:
+  Profile() = default;
+  Profile(std::shared_ptr<const StackTable> stacks, std::vector<Site> sites, ProfileSummary summary)
+      : stacks_(std::move(stacks)), sites_(std::move(sites)), summary_(std::move(summary)) {}
+
+  const StackTable& stacks() const { return *stacks_; }
+  const std::shared_ptr<const StackTable>& shared_stacks() const { return stacks_; }
+  const std::vector<Site>& sites() const { return sites_; }
+  const ProfileSummary& summary() const { return summary_; }
+
+ private:
+  std::shared_ptr<const StackTable> stacks_;
+  std::vector<Site> sites_;
+  ProfileSummary summary_;
+};
+
+// Which frame stands for a stack when one line must.
+enum class LineOf {
+  kUser,       // the user's line (user_line.h): the default of every report
+  kInnermost,  // the physical line, tracemalloc's most recent frame
+};
+
+// How far the lines of a profile resolved: live bytes by the level of the location that stands for the site.
+struct ResolutionShares {
+  int64_t live_bytes = 0;  // of sites with more than nothing live
+  int64_t line_bytes = 0, function_bytes = 0, module_bytes = 0, none_bytes = 0;
+};
+ResolutionShares ComputeResolution(const Profile& profile, LineOf line_of);
 
 }  // namespace allocline
 

@@ -1,0 +1,28 @@
+// Short names for paths: the shortest suffix, in whole components, that no other path of the report shares. Usually
+// the basename: "connector.cc", or "api/client.cc" beside "db/client.cc".
+#ifndef ALLOCLINE_REPORT_FILE_NAMES_H_
+#define ALLOCLINE_REPORT_FILE_NAMES_H_
+
+#include <string>
+#include <string_view>
+
+#include "absl/container/flat_hash_map.h"
+#include "report/profile.h"
+
+namespace allocline {
+
+class FileNames {
+ public:
+  // Knows every file and module of the profiles added; their StackTables must outlive it.
+  void Add(const StackTable& stacks);
+  void Finish();
+  // `path` itself if it was not added.
+  std::string_view Short(std::string_view path) const;
+
+ private:
+  absl::flat_hash_map<std::string_view, std::string_view> short_names_;
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_REPORT_FILE_NAMES_H_

@@ -1,0 +1,36 @@
+// Recording + Symbolizer -> Profile: the one place where addresses become names.
+//
+// Native frames are grouped by module and resolved at (return address - 1 - load bias), all addresses of a module in
+// one call. Where the recording carries its own symbols (a snapshot that stands alone) those are used instead and no
+// file is opened. Virtual frames become synthetic locations, except the domain's, which becomes Site::domain.
+#ifndef ALLOCLINE_REPORT_LOAD_PROFILE_H_
+#define ALLOCLINE_REPORT_LOAD_PROFILE_H_
+
+#include <cstddef>
+#include <optional>
+
+#include "absl/status/statusor.h"
+#include "recording/reader.h"
+#include "report/profile.h"
+#include "report/user_line.h"
+#include "symbolize/symbolizer.h"
+
+namespace allocline {
+
+struct LoadProfileOptions {
+  std::optional<size_t> snapshot;  // index into Recording::snapshots(); without: the end of the recording
+  bool by_thread = false;          // split sites by thread (thread_split.h); not possible at a snapshot
+  UserLineOptions user_line;       // main_executable is taken from the recording if empty
+};
+
+// `symbolizer` may be null: then frames stay module+offset unless the recording carries symbols.
+// Errors: InvalidArgument for by_thread at a snapshot, OutOfRange for a snapshot that is not there.
+absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
+                                    const LoadProfileOptions& options);
+
+// "[mmap]" of format::kDomainMmap, "[malloc]", "[domain 17]".
+std::string DomainName(uint32_t domain);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_REPORT_LOAD_PROFILE_H_

@@ -1,0 +1,16 @@
+// Byte counts as tracemalloc prints them: "66 B", "10.0 KiB", "1024 MiB", with a sign "+5000 B".
+//
+// The unit grows while the value is at least 10240 of it; from KiB on, values below 100 get one decimal.
+#ifndef ALLOCLINE_REPORT_SIZE_TEXT_H_
+#define ALLOCLINE_REPORT_SIZE_TEXT_H_
+
+#include <string>
+
+namespace allocline {
+
+std::string SizeText(double bytes);
+std::string SignedSizeText(double bytes);  // always with a sign: "+0 B"
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_REPORT_SIZE_TEXT_H_
