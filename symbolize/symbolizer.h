@@ -21,11 +21,11 @@ namespace allocline {
 
 // How far an address was resolved. The order is one of quality; values are part of the recording format.
 enum class ResolutionLevel : uint32_t {
-  kNone = 0,      // no module, or the file could not be read
-  kModule = 1,    // module + offset only
-  kDynamic = 2,   // function name from .dynsym
-  kSymbol = 3,    // function name from .symtab
-  kLine = 4,      // file and line from DWARF
+  kNone = 0,     // no module, or the file could not be read
+  kModule = 1,   // module + offset only
+  kDynamic = 2,  // function name from .dynsym
+  kSymbol = 3,   // function name from .symtab
+  kLine = 4,     // file and line from DWARF
 };
 
 struct SourceLocation {
@@ -54,9 +54,9 @@ struct ModuleDiagnosis {
 };
 
 struct SymbolizerOptions {
-  std::vector<std::string> debug_paths;                          // searched before /usr/lib/debug
-  std::vector<std::pair<std::string, std::string>> path_map;     // --map OLD=NEW: prefix of module paths
-  std::function<void(size_t done, size_t total)> progress;       // called now and then, may be empty
+  std::vector<std::string> debug_paths;                       // searched before /usr/lib/debug
+  std::vector<std::pair<std::string, std::string>> path_map;  // --map OLD=NEW: prefix of module paths
+  std::function<void(size_t done, size_t total)> progress;    // called now and then, may be empty
 };
 
 class Symbolizer {
