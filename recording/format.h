@@ -277,6 +277,7 @@ struct Segment {
   uint64_t vaddr;
   uint64_t memory_bytes;
   uint64_t file_offset;
+  bool operator==(const Segment&) const = default;
 };
 static_assert(sizeof(Segment) == 24);
 

@@ -45,11 +45,13 @@ struct RecordedModule {
   std::string build_id;         // raw bytes, may be empty
   std::string path;
   std::vector<format::Segment> segments;
+  bool operator==(const RecordedModule&) const = default;
 };
 
 struct RecordedNode {
   NodeId parent = 0;
   format::Frame frame = 0;      // 0: not written yet, or damaged; no site that counts leads here
+  bool operator==(const RecordedNode&) const = default;
 };
 
 struct RecordedThread {
@@ -58,6 +60,7 @@ struct RecordedThread {
   uint32_t threads_served = 0;
   std::string name;
   std::vector<std::pair<SiteId, SiteCounters>> counters;  // by rising site, only those with any()
+  bool operator==(const RecordedThread&) const = default;
 };
 
 struct RecordedSnapshot {
@@ -67,6 +70,7 @@ struct RecordedSnapshot {
   uint64_t rss_bytes = 0, container_usage_bytes = 0, container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
   std::vector<std::pair<SiteId, SiteCounters>> growth;    // since the snapshot before, by rising site
+  bool operator==(const RecordedSnapshot&) const = default;
 };
 
 // Resolved names carried by a snapshot that stands alone (TableKind::kSymbols).
@@ -77,8 +81,10 @@ struct RecordedSymbol {
     std::string function, file;
     uint32_t line = 0;
     bool inlined = false;
+    bool operator==(const Location&) const = default;
   };
   std::vector<Location> locations;  // most recent (innermost inlined) first
+  bool operator==(const RecordedSymbol&) const = default;
 };
 
 class Recording {

@@ -1,0 +1,85 @@
+#include "recording/reader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <tuple>
+
+#include "base/status_macros.h"
+#include "recording/byte_source.h"
+#include "recording/parser.h"
+
+namespace allocline {
+
+SiteCounters& SiteCounters::operator+=(const SiteCounters& other) {
+  allocated_bytes += other.allocated_bytes;
+  allocated_blocks += other.allocated_blocks;
+  freed_bytes += other.freed_bytes;
+  freed_blocks += other.freed_blocks;
+  return *this;
+}
+
+absl::StatusOr<Recording> Recording::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<ByteSource> source, OpenByteSource(path));
+  return RecordingParser(*source).Parse();
+}
+
+absl::StatusOr<Recording> Recording::Parse(std::string_view bytes, const std::string& name) {
+  const std::unique_ptr<ByteSource> source = MakeByteSource(bytes, name);
+  return RecordingParser(*source).Parse();
+}
+
+std::vector<SiteCounters> Recording::Counters() const {
+  std::vector<SiteCounters> sum(sites_.size());
+  for (const RecordedThread& thread : threads_) {
+    for (const auto& [site, counters] : thread.counters) sum[site] += counters;
+  }
+  return sum;
+}
+
+std::vector<SiteCounters> Recording::CountersAt(size_t index) const {
+  std::vector<SiteCounters> sum(sites_.size());
+  for (size_t i = 0; i <= index && i < snapshots_.size(); ++i) {
+    for (const auto& [site, growth] : snapshots_[i].growth) sum[site] += growth;
+  }
+  return sum;
+}
+
+absl::StatusOr<size_t> Recording::FindSnapshot(std::string_view label) const {
+  for (size_t i = snapshots_.size(); i-- > 0;) {
+    if (snapshots_[i].label == label) return i;
+  }
+  std::string known;
+  for (const RecordedSnapshot& snapshot : snapshots_) {
+    known += fmt::format("{}'{}'", known.empty() ? "" : ", ", snapshot.label);
+  }
+  if (known.empty()) known = "none";
+  return absl::NotFoundError(fmt::format("{}: has no snapshot labelled '{}'; its labels: {}", path_, label, known));
+}
+
+std::vector<format::Frame> Recording::Stack(SiteId site) const {
+  std::vector<format::Frame> stack;
+  if (site >= sites_.size()) return stack;
+  for (NodeId node = sites_[site]; node != 0 && node < nodes_.size(); node = nodes_[node].parent) {
+    // Of a cycle the parser has made sure that there is none; of a stack cut short, that it ends.
+    if (nodes_[node].frame == 0) break;
+    stack.push_back(nodes_[node].frame);
+  }
+  return stack;
+}
+
+const RecordedModule* Recording::FindModule(format::Frame frame) const {
+  if (format::IsVirtual(frame) || format::AddressOf(frame) == 0) return nullptr;
+  const uint64_t call = format::AddressOf(frame) - 1;  // a call may be the last instruction of its module
+  const std::tuple<uint32_t, uint64_t> wanted(format::GenerationOf(frame), call);
+  auto after = std::upper_bound(modules_by_start_.begin(), modules_by_start_.end(), wanted,
+                                [this](const auto& frame_key, uint32_t index) {
+                                  return frame_key < std::tuple(modules_[index].generation, modules_[index].start);
+                                });
+  if (after == modules_by_start_.begin()) return nullptr;
+  const RecordedModule& module = modules_[*std::prev(after)];
+  return module.generation == format::GenerationOf(frame) && call < module.end ? &module : nullptr;
+}
+
+}  // namespace allocline
