@@ -42,6 +42,8 @@ struct Group {
   Traceback traceback() const;
 };
 
+std::string Str(const Group& group);  // str() of the traceback: "a.py:2", "a.py:0" by file; else the bare name
+
 struct Statistic {
   Group group;
   int64_t size = 0;                            // live bytes

@@ -1,0 +1,125 @@
+#include "report/profile_builder.h"
+
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "fmt/format.h"
+#include "report/path_text.h"
+#include "report/string_pool.h"
+
+namespace allocline {
+namespace {
+
+// Interned texts are equal exactly if they begin at the same byte.
+auto IdentityOf(const Location& location) {
+  return std::make_tuple(location.where.data(), location.file.data(), location.function.data(), location.module.data(),
+                         location.line, static_cast<uint32_t>(location.level), location.role == FrameRole::kSynthetic,
+                         location.inlined);
+}
+using LocationIdentity = decltype(IdentityOf(Location{}));
+
+auto IdentityOf(const Site& site) { return std::make_tuple(site.stack, site.domain, site.thread); }
+using SiteIdentity = decltype(IdentityOf(Site{}));
+
+std::string NameWithoutFile(const Location& location) {
+  std::string_view module = Basename(location.module);
+  if (location.function.empty()) return std::string(module.empty() ? "<unknown>" : module);
+  if (module.empty()) return std::string(location.function);
+  return fmt::format("{} [{}]", location.function, module);
+}
+
+}  // namespace
+
+struct ProfileBuilder::Tables {
+  std::shared_ptr<StringPool> strings = std::make_shared<StringPool>();
+  std::shared_ptr<StackTable> stacks = std::make_shared<StackTable>();
+  std::vector<Site> sites;
+  absl::flat_hash_map<LocationIdentity, LocationId> location_ids;
+  absl::flat_hash_map<uint64_t, StackId> stack_ids;  // caller << 32 | location
+  absl::flat_hash_map<SiteIdentity, size_t> site_indices;
+};
+
+ProfileBuilder::ProfileBuilder() : tables_(std::make_unique<Tables>()) {
+  tables_->stacks->nodes_.push_back({});  // the root
+}
+ProfileBuilder::~ProfileBuilder() = default;
+ProfileBuilder::ProfileBuilder(ProfileBuilder&&) noexcept = default;
+ProfileBuilder& ProfileBuilder::operator=(ProfileBuilder&&) noexcept = default;
+
+std::string_view ProfileBuilder::Intern(std::string_view text) { return tables_->strings->Intern(text); }
+
+LocationId ProfileBuilder::AddLocation(const Location& given) {
+  Location location = given;
+  location.file = Intern(given.file);
+  location.function = Intern(given.function);
+  location.module = Intern(given.module);
+  if (!given.where.empty()) {
+    location.where = Intern(given.where);
+  } else {
+    location.where = location.file.empty() ? Intern(NameWithoutFile(location)) : location.file;
+  }
+  std::vector<Location>& locations = tables_->stacks->locations_;
+  auto [entry, is_new] = tables_->location_ids.try_emplace(IdentityOf(location), locations.size());
+  if (is_new) locations.push_back(location);
+  return entry->second;
+}
+
+StackId ProfileBuilder::Push(StackId caller, LocationId location) {
+  std::vector<StackNode>& nodes = tables_->stacks->nodes_;
+  auto [entry, is_new] = tables_->stack_ids.try_emplace(uint64_t{caller} << 32 | location, nodes.size());
+  if (is_new) nodes.push_back({.parent = caller, .location = location});
+  return entry->second;
+}
+
+void ProfileBuilder::AddSite(const Site& given) {
+  Site site = given;
+  if (site.stack == kRootStack) site.stack = Push(kRootStack, AddLocation({}));
+  auto [entry, is_new] = tables_->site_indices.try_emplace(IdentityOf(site), tables_->sites.size());
+  if (is_new) {
+    tables_->sites.push_back(site);
+    return;
+  }
+  Site& same = tables_->sites[entry->second];
+  same.live_bytes += site.live_bytes;
+  same.live_blocks += site.live_blocks;
+  same.total_bytes += site.total_bytes;
+  same.total_blocks += site.total_blocks;
+}
+
+uint32_t ProfileBuilder::AddThread(const ProfileThread& given) {
+  ProfileThread thread = given;
+  thread.name = Intern(given.name);
+  thread.label = Intern(given.label);
+  tables_->stacks->threads_.push_back(thread);
+  return static_cast<uint32_t>(tables_->stacks->threads_.size() - 1);
+}
+
+Profile ProfileBuilder::Build(const UserLineRule& rule) && {
+  StackTable& stacks = *tables_->stacks;
+  for (Location& location : stacks.locations_) {
+    if (location.role != FrameRole::kSynthetic) location.role = rule.Classify(location);
+  }
+  // Both answers for a stack are its innermost frame's if that qualifies, and its caller's otherwise. Callers have
+  // smaller ids, so one pass settles all stacks.
+  std::vector<StackId> fallback(stacks.nodes_.size(), kRootStack);  // innermost frame outside allocator entries
+  for (StackId id = 1; id < stacks.nodes_.size(); ++id) {
+    StackNode& node = stacks.nodes_[id];
+    FrameRole role = stacks.locations_[node.location].role;
+    node.user = role == FrameRole::kUser ? id : stacks.nodes_[node.parent].user;
+    fallback[id] = role == FrameRole::kUser || role == FrameRole::kLibrary ? id : fallback[node.parent];
+  }
+  for (StackId id = 1; id < stacks.nodes_.size(); ++id) {
+    StackNode& node = stacks.nodes_[id];
+    if (node.user == kRootStack) node.user = fallback[id] == kRootStack ? id : fallback[id];
+  }
+  for (const Site& site : tables_->sites) {
+    summary_.live_bytes += site.live_bytes;
+    summary_.live_blocks += site.live_blocks;
+  }
+  stacks.strings_ = tables_->strings;
+  return Profile(tables_->stacks, std::move(tables_->sites), std::move(summary_));
+}
+
+}  // namespace allocline

@@ -1,0 +1,119 @@
+// Finds the name in a demangled function. The text has no grammar worth the word, but three rules find the name in what
+// demanglers print: it ends at the first parenthesis that opens parameters, it begins after the last space outside of
+// brackets before that, and an "operator" is read as a unit.
+#include <cctype>
+#include <string_view>
+
+#include "report/user_line.h"
+
+namespace allocline {
+namespace {
+
+bool IsIdentifier(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+
+class NameScanner {
+ public:
+  explicit NameScanner(std::string_view text) : text_(text) {}
+
+  std::string_view Scan() {
+    while (at_ < text_.size() && Step()) {
+    }
+    std::string_view name = text_.substr(begin_, at_ - begin_);
+    return name.empty() ? text_ : name;
+  }
+
+ private:
+  // Moves past one element; false at the end of the name.
+  bool Step() {
+    switch (text_[at_]) {
+      case '<':
+      case '{':
+      case '[':
+        SkipBrackets();
+        return true;
+      case '(':
+        return StepOverParenthesis();
+      case ' ':
+        if (text_.substr(at_).starts_with(" [clone")) return false;
+        begin_ = ++at_;
+        return true;
+      default:
+        if (AtOperator()) {
+          SkipOperator();
+        } else {
+          ++at_;
+        }
+        return true;
+    }
+  }
+
+  // Only some open a parameter list: not "(anonymous namespace)", "decltype(...)", "'lambda'(int)", nor the
+  // parameters of a function around a local one: "Fill(int) const::{lambda(Row)#1}::operator()".
+  bool StepOverParenthesis() {
+    std::string_view before = text_.substr(begin_, at_ - begin_);
+    size_t open = at_;
+    SkipBrackets();
+    if (text_.substr(open, at_ - open) == "(anonymous namespace)") return true;
+    if (before.empty() || before == "decltype" || before.ends_with('\'')) return true;
+    size_t behind = at_;
+    for (std::string_view qualifier : {" const", " volatile", " &", "&", "&"}) {
+      if (text_.substr(behind).starts_with(qualifier)) behind += qualifier.size();
+    }
+    if (text_.substr(behind).starts_with("::")) {
+      at_ = behind;
+      return true;
+    }
+    at_ = open;
+    return false;
+  }
+
+  bool AtOperator() const {
+    constexpr std::string_view kOperator = "operator";
+    if (!text_.substr(at_).starts_with(kOperator) || (at_ > begin_ && IsIdentifier(text_[at_ - 1]))) return false;
+    size_t behind = at_ + kOperator.size();
+    return behind < text_.size() && !IsIdentifier(text_[behind]);
+  }
+
+  void SkipOperator() {
+    at_ += std::string_view("operator").size();
+    std::string_view rest = text_.substr(at_);
+    if (rest.starts_with("()") || rest.starts_with("[]")) {
+      at_ += 2;
+    } else if (rest.starts_with(' ')) {  // operator new[], operator std::string
+      while (at_ < text_.size() && text_[at_] != '(') {
+        if (text_[at_] == '<') {
+          SkipBrackets();
+        } else {
+          ++at_;
+        }
+      }
+    } else {
+      while (at_ < text_.size() && std::string_view("+-*/%^&|~!=<>,\"").find(text_[at_]) != std::string_view::npos) {
+        ++at_;
+      }
+      if (text_.substr(at_).starts_with(" <")) ++at_;  // operator<< <char>
+    }
+  }
+
+  // Past the bracket that closes the one at `at_`. Kinds are not told apart: text in between is balanced or cut.
+  void SkipBrackets() {
+    int depth = 0;
+    do {
+      char c = text_[at_];
+      if (c == '<' || c == '(' || c == '{' || c == '[') ++depth;
+      bool arrow = c == '>' && at_ > 0 && text_[at_ - 1] == '-';
+      if ((c == '>' && !arrow) || c == ')' || c == '}' || c == ']') --depth;
+      ++at_;
+    } while (at_ < text_.size() && depth > 0);
+  }
+
+  std::string_view text_;
+  size_t begin_ = 0;  // of the name
+  size_t at_ = 0;
+};
+
+}  // namespace
+
+std::string_view QualifiedName(std::string_view demangled) { return NameScanner(demangled).Scan(); }
+
+}  // namespace allocline
