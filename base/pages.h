@@ -1,0 +1,41 @@
+// Private memory for code that cannot call malloc: whole pages, straight from the kernel.
+//
+// Context: async-signal-safe. Pages come zeroed, are kept out of core dumps, and never become huge pages (our tables
+// are sparse: one huge page would cost 2 MiB for a few bytes).
+#ifndef ALLOCLINE_BASE_PAGES_H_
+#define ALLOCLINE_BASE_PAGES_H_
+
+#include "base/raw_syscall.h"
+
+namespace allocline {
+
+inline constexpr size_t kPage = 4096;
+constexpr size_t RoundUpToPage(size_t bytes) { return (bytes + kPage - 1) & ~(kPage - 1); }
+
+// Null when the address space or its limit is used up.
+inline void* MapPages(size_t bytes) {
+  void* pages = sys::Mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  if (sys::IsError(pages)) return nullptr;
+  sys::Madvise(pages, bytes, MADV_NOHUGEPAGE);
+  sys::Madvise(pages, bytes, MADV_DONTDUMP);
+  return pages;
+}
+
+// The same, but a child of fork finds these pages zeroed: how a child made without our atfork handler is noticed.
+inline void* MapPagesWipedOnFork(size_t bytes) {
+  void* pages = MapPages(bytes);
+  if (pages != nullptr) sys::Madvise(pages, bytes, MADV_WIPEONFORK);
+  return pages;
+}
+
+// Address space only: nothing may be read or written until something is mapped over it.
+inline void* ReserveAddresses(size_t bytes) {
+  void* range = sys::Mmap(nullptr, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+  return sys::IsError(range) ? nullptr : range;
+}
+
+inline void UnmapPages(void* pages, size_t bytes) { sys::Munmap(pages, bytes); }
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_BASE_PAGES_H_

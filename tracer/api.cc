@@ -1,0 +1,80 @@
+// The API of include/allocline/allocline.h: the table that programs find by dlsym.
+#include <errno.h>
+
+#include "allocline/allocline.h"
+#include "tracer/snapshot.h"
+#include "tracer/tracer.h"
+#include "tracer/usage_log.h"
+
+#define CALLER __builtin_return_address(0)
+
+namespace allocline {
+namespace {
+
+int IsTracing() { return g_tracer.ready() && g_tracer.active(); }
+
+int Start() {
+  g_tracer.EnsureOwnRecording();
+  if (!g_tracer.ready()) return ENODATA;
+  g_tracer.SetActive(true);
+  return 0;
+}
+
+void Stop() {
+  if (!IsTracing()) return;
+  g_tracer.SetActive(false);
+  g_tracer.Clear();
+}
+
+void Clear() {
+  if (IsTracing()) g_tracer.Clear();
+}
+
+void TracedMemory(uint64_t* current, uint64_t* peak) {
+  *current = 0;
+  *peak = 0;
+  if (!IsTracing()) return;
+  int64_t live = 0;
+  g_tracer.TracedMemory(&live, peak);
+  *current = static_cast<uint64_t>(live > 0 ? live : 0);
+}
+
+void ResetPeak() {
+  if (IsTracing()) g_tracer.ResetPeak();
+}
+
+uint64_t TracerMemory() { return g_tracer.ready() ? g_tracer.TracerMemory() : 0; }
+
+void IgnoreThisThread(int ignore) {
+  if (g_tracer.ready()) g_tracer.IgnoreThisThread(ignore != 0);
+}
+
+int Lookup(const void* block, allocline_block* out) {
+  if (out == nullptr) return EINVAL;
+  *out = {};
+  const Block found = g_tracer.Find(format::kDomainMalloc, reinterpret_cast<uintptr_t>(block));
+  if (found.site == 0) return ENOENT;
+  out->bytes = found.bytes;
+  const SiteTable& sites = g_tracer.sites();
+  for (NodeId node = sites.NodeOf(found.site); node != kRootNode; node = sites.nodes()[node].parent) {
+    const format::Frame frame = LoadAcquire(sites.nodes()[node].frame);
+    if (format::IsVirtual(frame)) continue;
+    if (out->depth < ALLOCLINE_BLOCK_FRAMES) out->frames[out->depth] = format::AddressOf(frame);
+    ++out->depth;
+  }
+  return 0;
+}
+
+int Track(uint32_t domain, uintptr_t block, size_t bytes) { return g_tracer.Track(domain, block, bytes, CALLER); }
+int Untrack(uint32_t domain, uintptr_t block) { return g_tracer.Untrack(domain, block); }
+const char* RecordingPath() { return g_tracer.ready() ? g_tracer.recording().path() : ""; }
+
+constexpr allocline_api kApi = {
+    sizeof(allocline_api), IsTracing,        Start,  Stop,  Clear,   TakeSnapshot,   TracedMemory, ResetPeak,
+    TracerMemory,          IgnoreThisThread, Lookup, Track, Untrack, LogMemoryUsage, LogTop,       RecordingPath,
+};
+
+}  // namespace
+}  // namespace allocline
+
+extern "C" __attribute__((visibility("default"))) const allocline_api* allocline_api_v1() { return &allocline::kApi; }

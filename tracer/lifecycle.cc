@@ -1,0 +1,55 @@
+// Who may do what when: the library's constructor starts the tracer, fork gives a child its own recording, the
+// destructor marks the end. Everything the environment says is copied here; nothing is read from it later.
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracer/next_allocator.h"
+#include "tracer/notice.h"
+#include "tracer/settings.h"
+#include "tracer/thread_end.h"
+#include "tracer/tracer.h"
+#include "tracer/unwinder.h"
+
+namespace allocline {
+namespace {
+
+Settings g_settings;
+
+void RecordSurroundings(uint64_t early_events, uint64_t early_bytes) {
+  format::FileHeader& header = g_tracer.recording().header();
+  format::Drop& early = header.drops[static_cast<uint32_t>(format::DropReason::kBeforeStart)];
+  StoreRelaxed(early.events, early_events);
+  StoreRelaxed(early.bytes, early_bytes);
+  Text(header.allocator).Add(NextAllocatorFile());
+  if (!NextAllocatorIsGlibc()) OrRelaxed(header.state, static_cast<uint32_t>(format::kStateNotGlibc));
+}
+
+// The constructor's arguments are glibc's: the vector of the program, before it could change anything.
+__attribute__((constructor)) void StartTracer(int, char** argv, char** environment) {
+  const int saved = errno;
+  InitNotice();
+  FindNextAllocator();
+  uint64_t early_events = 0, early_bytes = 0;
+  EarlyTotals(&early_events, &early_bytes);
+  g_settings.Read(environment, argv != nullptr ? argv[0] : nullptr);
+  const bool have_unwinder = unwinder::Init();
+  InitThreadEnd([](ThreadState* state) { g_tracer.OnThreadEnd(state); });
+  if (g_tracer.Start(g_settings)) {
+    RecordSurroundings(early_events, early_bytes);
+    if (!have_unwinder) {
+      OrRelaxed(g_tracer.recording().header().state, static_cast<uint32_t>(format::kStateNoUnwinder));
+    }
+    pthread_atfork(nullptr, nullptr, [] { g_tracer.OnForkChild(); });
+    NoteTrouble(g_tracer.recording());
+  } else {
+    NoteCannotStart("no memory or address space for the recording");
+  }
+  errno = saved;
+}
+
+__attribute__((destructor)) void EndTracer() { g_tracer.OnExit(); }
+
+}  // namespace
+}  // namespace allocline

@@ -1,0 +1,79 @@
+// The loaded objects that stacks go through: path, build id, load bias and executable segments, written to the
+// recording when the first frame inside an object is seen.
+//
+// An object is found by asking the loader about one address (_dl_find_object: no loader lock, async-signal-safe), never
+// by walking all objects (dl_iterate_phdr takes the loader's lock, and a thread that holds it may be waiting for one
+// that is inside malloc). After a dlclose the range may be reused by other code. Then the frames of the new object must
+// not be taken for the old one's: they carry a generation number, and FrameOf() puts it in.
+//
+// Threads:    all functions may run at once on any thread; FrameOf() without locks.
+// Context:    inside malloc. In a signal handler that interrupted a registration, the module is not recorded then, but
+//             with a later frame.
+// Invariants: (1) an entry's range and generation never change once `count_` covers it (release/acquire);
+//             (2) entries that overlap differ in generation, and the highest of them is the newest.
+#ifndef ALLOCLINE_TRACER_MODULE_LIST_H_
+#define ALLOCLINE_TRACER_MODULE_LIST_H_
+
+#include <dlfcn.h>
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/spin_lock.h"
+#include "recording/format.h"
+#include "recording/writer.h"
+
+namespace allocline {
+
+class ModuleList {
+ public:
+  // `executable`: path of the program, for the loader calls it "". It must outlive this.
+  void Init(RecordingWriter* recording, const char* executable);
+  void InitAfterFork();
+
+  // The frame for a return address. `fresh` is set if code was found at an address range used before: what an unwinder
+  // remembers of that range is then wrong.
+  format::Frame FrameOf(uintptr_t pc, bool* reused) {
+    if (__builtin_expect(any_unloaded_.load(std::memory_order_acquire), 0)) return FrameAfterUnload(pc, reused);
+    return pc & format::kAddressMask;
+  }
+
+  // Makes sure that the object around `pc` is in the recording. Called before a new node with that frame is published.
+  void Note(uintptr_t pc);
+
+  // Call after a dlclose: finds out which objects are gone.
+  void NoteUnload();
+  // Raised by every NoteUnload() that found one gone. What was derived from code addresses before is to be forgotten.
+  uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }
+  uint64_t private_bytes() const;
+
+ private:
+  struct Entry {
+    uintptr_t start, end;
+    uint64_t load_bias;
+    uint32_t generation;
+    std::atomic<bool> unloaded;
+    const void* link_map;
+    format::ModuleRecord* record;
+  };
+
+  static constexpr uint32_t kMaxModules = 4096;
+
+  Entry* FindMapped(uintptr_t pc) const;
+  const Entry* FindNewest(uintptr_t pc) const;
+  format::Frame FrameAfterUnload(uintptr_t pc, bool* reused);
+  bool Register(uintptr_t pc);
+  bool WriteRecord(Entry& entry, const char* path);
+
+  RecordingWriter* recording_ = nullptr;
+  const char* executable_ = "";
+  Entry* entries_ = nullptr;
+  std::atomic<uint32_t> count_{0};
+  std::atomic<uint32_t> epoch_{0};
+  std::atomic<bool> any_unloaded_{false};
+  SpinLock lock_;
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_MODULE_LIST_H_

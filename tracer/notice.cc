@@ -1,0 +1,103 @@
+#include "tracer/notice.h"
+
+#include <errno.h>
+
+#include <atomic>
+
+#include "base/atomic.h"
+#include "base/text.h"
+
+namespace allocline {
+namespace {
+
+struct {
+  bool open;
+  uint64_t device, inode;
+} g_stderr;
+std::atomic<bool> g_said{false};
+
+void Say(const Text& line) {
+  struct stat now {};
+  if (!g_stderr.open || sys::IsError(sys::Fstat(2, &now))) return;
+  if (now.st_dev != g_stderr.device || now.st_ino != g_stderr.inode) return;
+  sys::Write(2, line.c_str(), line.size());
+}
+
+void AddReason(Text& line, uint32_t error) {
+  switch (error) {
+    case ENOSPC:
+      line.Add("no space left on the device");
+      break;
+    case EDQUOT:
+      line.Add("the disk quota is used up");
+      break;
+    case EFBIG:
+      line.Add("the file size limit (ulimit -f) is reached");
+      break;
+    case EACCES:
+    case EPERM:
+      line.Add("permission denied");
+      break;
+    case ENOENT:
+      line.Add("no such directory");
+      break;
+    case ENOTDIR:
+      line.Add("not a directory");
+      break;
+    case EROFS:
+      line.Add("the file system is read-only");
+      break;
+    case ENODEV:
+      line.Add("the file system cannot map files (MAP_SHARED)");
+      break;
+    case EBADF:
+      line.Add("the program closed the recording's descriptor, and the file is out of reach");
+      break;
+    default:
+      line.Add("error ").AddNumber(error);
+      break;
+  }
+}
+
+}  // namespace
+
+void InitNotice() {
+  struct stat status {};
+  g_stderr.open = !sys::IsError(sys::Fstat(2, &status));
+  g_stderr.device = status.st_dev;
+  g_stderr.inode = status.st_ino;
+}
+
+void NoteTrouble(const RecordingWriter& recording) {
+  constexpr uint32_t kTrouble = format::kStateDiskFull | format::kStateInMemory | format::kStateNoUnwinder;
+  const format::FileHeader& header = recording.header();
+  const uint32_t state = LoadRelaxed(header.state);
+  if (__builtin_expect((state & kTrouble) == 0, 1) || g_said.exchange(true, std::memory_order_relaxed)) return;
+  char buffer[1400];
+  Text line(buffer);
+  line.Add("allocline: ");
+  if ((state & format::kStateInMemory) != 0) {
+    line.Add("cannot record into ").Add(recording.directory()).Add(": ");
+    AddReason(line, LoadRelaxed(header.first_errno));
+    line.Add("; recording in memory, readable only while process ")
+        .AddNumber(header.pid)
+        .Add(" lives (allocline top PID). Give a writable directory with -o or ALLOCLINE_OUTPUT.\n");
+  } else if ((state & format::kStateDiskFull) != 0) {
+    line.Add(recording.path()).Add(" cannot grow: ");
+    AddReason(line, LoadRelaxed(header.first_errno));
+    line.Add(
+        "; what is recorded stays, totals go on, new stacks are counted together. Free some space and run again.\n");
+  } else {
+    line.Add("libunwind.so.8 was not found: only the innermost frame is recorded. Install libunwind8.\n");
+  }
+  Say(line);
+}
+
+void NoteCannotStart(const char* reason) {
+  char buffer[300];
+  Text line(buffer);
+  line.Add("allocline: ").Add(reason).Add("; the program runs untraced.\n");
+  Say(line);
+}
+
+}  // namespace allocline

@@ -1,0 +1,20 @@
+// The one line the tracer may write: to stderr, and only when something is wrong.
+#ifndef ALLOCLINE_TRACER_NOTICE_H_
+#define ALLOCLINE_TRACER_NOTICE_H_
+
+#include "recording/writer.h"
+
+namespace allocline {
+
+// Remembers what stderr is now. Later, descriptor 2 may be the program's data file; then nothing is written.
+void InitNotice();
+
+// Says once what is wrong with the recording (disk full, output refused), if anything is. Cheap when nothing is.
+void NoteTrouble(const RecordingWriter& recording);
+
+// Says that the program runs untraced, and why.
+void NoteCannotStart(const char* reason);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_NOTICE_H_

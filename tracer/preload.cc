@@ -1,0 +1,160 @@
+// The malloc family, as the program sees it. Each hook calls the next allocator and tells the tracer: start reading
+// here. What an allocation is charged with is the size asked for; what fails is not recorded; errno is the allocator's.
+//
+// `free` clears the record BEFORE the block goes back: another thread may get the address at once.
+#include <errno.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "tracer/next_allocator.h"
+#include "tracer/tracer.h"
+
+#define ALLOCLINE_HOOK extern "C" __attribute__((visibility("default")))
+#define CALLER __builtin_return_address(0)
+
+using allocline::g_tracer;
+using allocline::NextAllocator;
+using allocline::NextOrNull;
+namespace boot = allocline::boot;
+
+namespace {
+
+size_t AtLeast(size_t bytes, const NextAllocator* next) {
+  return bytes < next->smallest_request ? next->smallest_request : bytes;
+}
+
+inline __attribute__((always_inline)) void* Recorded(void* block, size_t bytes, void* caller) {
+  if (__builtin_expect(block == nullptr, 0)) return nullptr;
+  if (__builtin_expect(!g_tracer.ready(), 0)) {
+    allocline::CountEarly(bytes);
+    return block;
+  }
+  g_tracer.OnAlloc(block, bytes, caller);
+  return block;
+}
+
+// realloc of a block of the boot arena: its new home is the real allocator.
+void* MoveOutOfArena(const void* old, size_t bytes, void* caller) {
+  const NextAllocator* next = NextOrNull();
+  void* block = next == nullptr ? boot::Allocate(bytes) : next->malloc(AtLeast(bytes, next));
+  if (block == nullptr) return nullptr;
+  const size_t old_bytes = boot::UsableSize(old);
+  memcpy(block, old, old_bytes < bytes ? old_bytes : bytes);
+  return Recorded(block, bytes, caller);
+}
+
+inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, void* caller) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr || boot::Owns(old), 0)) return MoveOutOfArena(old, bytes, caller);
+  if (old == nullptr) return Recorded(next->realloc(nullptr, AtLeast(bytes, next)), bytes, caller);
+  // The record comes out before the block may move: another thread may be given the old address before we return.
+  const allocline::Block record = g_tracer.TakeBlock(old);
+  void* block = next->realloc(old, bytes == 0 ? 0 : AtLeast(bytes, next));
+  if (__builtin_expect(block == nullptr, 0)) {
+    // With size 0 the block was freed (glibc); otherwise the call failed and the old block is as it was.
+    if (bytes == 0) {
+      g_tracer.Charge(record);
+    } else {
+      g_tracer.PutBack(old, record);
+    }
+    return nullptr;
+  }
+  g_tracer.Charge(record);
+  return Recorded(block, bytes, caller);
+}
+
+}  // namespace
+
+ALLOCLINE_HOOK void* malloc(size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
+  return Recorded(next->malloc(AtLeast(bytes, next)), bytes, CALLER);
+}
+
+ALLOCLINE_HOOK void free(void* block) {
+  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
+  g_tracer.OnFree(block);
+  if (const NextAllocator* next = NextOrNull()) next->free(block);
+}
+
+ALLOCLINE_HOOK void* calloc(size_t count, size_t bytes_each) {
+  const NextAllocator* next = NextOrNull();
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(count, bytes_each, &bytes)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
+  return Recorded(next->calloc(1, AtLeast(bytes, next)), bytes, CALLER);
+}
+
+ALLOCLINE_HOOK void* realloc(void* old, size_t bytes) { return Reallocate(old, bytes, CALLER); }
+
+ALLOCLINE_HOOK void* reallocarray(void* old, size_t count, size_t bytes_each) {
+  size_t bytes = 0;
+  if (__builtin_mul_overflow(count, bytes_each, &bytes)) {
+    errno = ENOMEM;
+    return nullptr;
+  }
+  return Reallocate(old, bytes, CALLER);
+}
+
+ALLOCLINE_HOOK void* memalign(size_t alignment, size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, alignment);
+  return Recorded(next->memalign(alignment, AtLeast(bytes, next)), bytes, CALLER);
+}
+
+ALLOCLINE_HOOK void* aligned_alloc(size_t alignment, size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, alignment);
+  return Recorded(next->aligned_alloc(alignment, AtLeast(bytes, next)), bytes, CALLER);
+}
+
+ALLOCLINE_HOOK int posix_memalign(void** out, size_t alignment, size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) {
+    *out = boot::Allocate(bytes, alignment);
+    return *out == nullptr ? ENOMEM : 0;
+  }
+  void* block = nullptr;
+  const int error = next->posix_memalign(&block, alignment, AtLeast(bytes, next));
+  if (error == 0) *out = Recorded(block, bytes, CALLER);
+  return error;
+}
+
+ALLOCLINE_HOOK void* valloc(size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, 4096);
+  return Recorded(next->valloc(AtLeast(bytes, next)), bytes, CALLER);
+}
+
+ALLOCLINE_HOOK void* pvalloc(size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, 4096);
+  return Recorded(next->pvalloc(AtLeast(bytes, next)), bytes, CALLER);
+}
+
+ALLOCLINE_HOOK size_t malloc_usable_size(void* block) {
+  if (block == nullptr) return 0;
+  if (__builtin_expect(boot::Owns(block), 0)) return boot::UsableSize(block);
+  const NextAllocator* next = NextOrNull();
+  return next == nullptr ? 0 : next->malloc_usable_size(block);
+}
+
+ALLOCLINE_HOOK void free_sized(void* block, size_t bytes) {
+  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
+  g_tracer.OnFree(block);
+  const NextAllocator* next = NextOrNull();
+  if (next == nullptr) return;
+  next->free_sized != nullptr ? next->free_sized(block, AtLeast(bytes, next)) : next->free(block);
+}
+
+ALLOCLINE_HOOK void free_aligned_sized(void* block, size_t alignment, size_t bytes) {
+  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
+  g_tracer.OnFree(block);
+  const NextAllocator* next = NextOrNull();
+  if (next == nullptr) return;
+  next->free_aligned_sized != nullptr ? next->free_aligned_sized(block, alignment, AtLeast(bytes, next))
+                                      : next->free(block);
+}

@@ -1,0 +1,82 @@
+// Anonymous mappings as a domain of their own (ALLOCLINE_MMAP=1), and dlclose, which tells that code is gone.
+//
+// Only calls that go through these symbols are seen: the allocator's own and the loader's do not.
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+
+#include "base/raw_syscall.h"
+#include "tracer/tracer.h"
+
+#define ALLOCLINE_HOOK extern "C" __attribute__((visibility("default")))
+#define CALLER __builtin_return_address(0)
+
+using allocline::g_tracer;
+namespace sys = allocline::sys;
+
+namespace {
+
+bool Recording() { return g_tracer.ready() && g_tracer.settings().record_mmap; }
+
+void* WithErrno(void* result) {
+  if (!sys::IsError(result)) return result;
+  errno = static_cast<int>(-reinterpret_cast<long>(result));
+  return MAP_FAILED;
+}
+
+}  // namespace
+
+ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, int fd, off_t offset) {
+  if ((offset & 4095) != 0) {
+    errno = EINVAL;
+    return MAP_FAILED;
+  }
+  const bool fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+  if (fixed && Recording()) g_tracer.OnUnmap(hint, bytes);
+  void* start = WithErrno(sys::Mmap(hint, bytes, protection, flags, fd, static_cast<uint64_t>(offset)));
+  if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, CALLER);
+  return start;
+}
+ALLOCLINE_HOOK void* mmap64(void* hint, size_t bytes, int protection, int flags, int fd, off64_t offset)
+    __attribute__((alias("mmap")));
+
+ALLOCLINE_HOOK int munmap(void* start, size_t bytes) {
+  if (Recording() && bytes != 0 && (reinterpret_cast<uintptr_t>(start) & 4095) == 0) g_tracer.OnUnmap(start, bytes);
+  const long result = sys::Munmap(start, bytes);
+  if (!sys::IsError(result)) return 0;
+  errno = static_cast<int>(-result);
+  return -1;
+}
+
+ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags, ...) {
+  void* new_address = nullptr;
+  if ((flags & MREMAP_FIXED) != 0) {
+    va_list arguments;
+    va_start(arguments, flags);
+    new_address = va_arg(arguments, void*);
+    va_end(arguments);
+  }
+  const bool was_recorded =
+      Recording() && g_tracer.Find(allocline::format::kDomainMmap, reinterpret_cast<uintptr_t>(old)).site != 0;
+  void* start = WithErrno(
+      reinterpret_cast<void*>(sys::Call(SYS_mremap, reinterpret_cast<long>(old), static_cast<long>(old_bytes),
+                                        static_cast<long>(bytes), flags, reinterpret_cast<long>(new_address))));
+  if (start == MAP_FAILED || !was_recorded) return start;
+  // As with realloc, the mapping is now the remapper's. With old size 0 the old mapping stays.
+  if (old_bytes != 0) g_tracer.OnUnmap(old, old_bytes);
+  g_tracer.OnMap(start, bytes, CALLER);
+  return start;
+}
+
+ALLOCLINE_HOOK int dlclose(void* handle) {
+  static constinit std::atomic<int (*)(void*)> next{nullptr};
+  int (*close)(void*) = next.load(std::memory_order_relaxed);
+  if (close == nullptr) {
+    close = reinterpret_cast<int (*)(void*)>(dlsym(RTLD_NEXT, "dlclose"));
+    next.store(close, std::memory_order_relaxed);
+  }
+  const int result = close(handle);
+  g_tracer.OnUnload();
+  return result;
+}

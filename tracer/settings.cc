@@ -1,0 +1,58 @@
+#include "tracer/settings.h"
+
+#include <string.h>
+
+#include "base/raw_syscall.h"
+#include "base/text.h"
+
+namespace allocline {
+namespace {
+
+const char* Find(char** environment, const char* name) {
+  const size_t n = strlen(name);
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    if (strncmp(*environment, name, n) == 0 && (*environment)[n] == '=') return *environment + n + 1;
+  }
+  return nullptr;
+}
+
+bool Is(const char* value, const char* expected) { return value != nullptr && strcmp(value, expected) == 0; }
+
+uint64_t ParseHex(const char* text) {
+  uint64_t value = 0;
+  for (; text != nullptr && *text != '\0'; ++text) {
+    const int digit = *text >= '0' && *text <= '9' ? *text - '0' : *text >= 'a' && *text <= 'f' ? *text - 'a' + 10 : -1;
+    if (digit < 0) return 0;
+    value = value << 4 | static_cast<uint64_t>(digit);
+  }
+  return value;
+}
+
+}  // namespace
+
+void Settings::Read(char** environment, const char* argv0) {
+  Text output(directory);
+  const char* wanted = Find(environment, "ALLOCLINE_OUTPUT");
+  if (wanted == nullptr || wanted[0] == '\0') wanted = ".";
+  if (wanted[0] != '/') {
+    char here[512];
+    const long n = sys::Call(SYS_getcwd, reinterpret_cast<long>(here), sizeof here);
+    if (n > 0) output.Add(here);
+    if (strcmp(wanted, ".") != 0) output.Add("/").Add(wanted);
+  } else {
+    output.Add(wanted);
+  }
+  const long n = sys::Readlink("/proc/self/exe", executable, sizeof executable - 1);
+  if (n > 0) {
+    executable[n] = '\0';
+  } else {
+    Text(executable).Add(argv0 != nullptr && argv0[0] != '\0' ? argv0 : "unknown");
+  }
+  const char* program = Find(environment, "ALLOCLINE_PROGRAM");
+  Text(reporter).Add(program != nullptr ? program : "");
+  run_id = ParseHex(Find(environment, "ALLOCLINE_RUN"));
+  record_mmap = Is(Find(environment, "ALLOCLINE_MMAP"), "1");
+  start_stopped = Is(Find(environment, "ALLOCLINE_START"), "0");
+}
+
+}  // namespace allocline

@@ -1,0 +1,22 @@
+// What the environment asks of the tracer, read and copied once in the constructor: programs wipe environ later.
+#ifndef ALLOCLINE_TRACER_SETTINGS_H_
+#define ALLOCLINE_TRACER_SETTINGS_H_
+
+#include <cstdint>
+
+namespace allocline {
+
+struct Settings {
+  char directory[512] = {};    // ALLOCLINE_OUTPUT, made absolute; default: the current directory
+  char executable[512] = {};   // the program we are in: /proc/self/exe
+  char reporter[512] = {};     // ALLOCLINE_PROGRAM: the `allocline` program, for log_top(); may be empty
+  uint64_t run_id = 0;         // ALLOCLINE_RUN, hexadecimal: the same in all processes of one `allocline run`
+  bool record_mmap = false;    // ALLOCLINE_MMAP=1
+  bool start_stopped = false;  // ALLOCLINE_START=0
+
+  void Read(char** environment, const char* argv0);
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_SETTINGS_H_

@@ -1,0 +1,108 @@
+// Gives every distinct call stack a small dense SiteId, the same id from any thread for the life of the process.
+//
+// Stacks are kept as a calling-context tree: a node is one frame with all its callers. Both the nodes and the sites are
+// tables of the recording; what is private is the index (parent, frame) -> node, an open-addressing hash table of
+// 8-byte slots {node id, 32 bits of the key's hash}. Only the slots are read until a hash agrees; then the node itself
+// decides.
+//
+// The index grows by migration, without stopping anybody. One thread makes a table twice the size, announces it, and
+// goes through the old one: an empty slot is frozen by CAS, a filled one is copied. Others look in the old table first;
+// a probe that ends at a frozen slot proves the key is not there, and goes on in the new one. A key is therefore in
+// exactly one table's "last empty slot" race, and two nodes for one (parent, frame) cannot come to be.
+//
+// Threads:    Child() and SiteOf() may run at once on any thread and in signal handlers. Nothing is ever removed.
+// Context:    inside malloc: takes no lock that a signal handler waits for, calls no allocator.
+// Invariants: (1) a published node never changes but for its site, which is set once; (2) ids are never reused, and
+//             0 is never a site; (3) an insert becomes visible by one CAS: a fork or a signal in the middle of it
+//             leaves at most an unreferenced record.
+// When full:  SiteOf() gives kOverflowSite: totals stay exact while attribution coarsens.
+#ifndef ALLOCLINE_TRACER_SITE_TABLE_H_
+#define ALLOCLINE_TRACER_SITE_TABLE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/spin_lock.h"
+#include "recording/format.h"
+#include "recording/writer.h"
+
+namespace allocline {
+
+using NodeId = uint32_t;
+using SiteId = uint32_t;
+inline constexpr NodeId kRootNode = 0;
+inline constexpr NodeId kNoNode = ~NodeId{0};    // could not be made; its children and its site cannot either
+inline constexpr uint32_t kMaxSites = 1u << 24;  // what a word of the pointer map can name
+
+class SiteTable {
+ public:
+  // Makes the root, and kOverflowSite. False if there is no memory for it.
+  bool Init(RecordingWriter* recording);
+  // In a forked child, after its tables were populated and before any other use.
+  bool InitAfterFork();
+
+  // The node for `frame` called from `parent`.
+  NodeId Child(NodeId parent, format::Frame frame) {
+    const uint64_t hash = Hash(parent, frame);
+    const Index* index = index_.load(std::memory_order_acquire);
+    const uint64_t slot = index->slots[hash >> index->shift].load(std::memory_order_acquire);
+    if (__builtin_expect(static_cast<uint32_t>(slot >> 32) == Tag(hash) && slot != kFrozen, 1)) {
+      const NodeId node = static_cast<NodeId>(slot);
+      if (__builtin_expect(Matches(node, parent, frame), 1)) return node;
+    }
+    return ChildSlow(parent, frame, hash);
+  }
+
+  // The site of the stack that ends at `node`.
+  SiteId SiteOf(NodeId node) {
+    if (__builtin_expect(node == kNoNode, 0)) return format::kOverflowSite;
+    const SiteId site = LoadAcquire(nodes()[node].site);
+    return __builtin_expect(site != 0, 1) ? site : MakeSite(node);
+  }
+
+  const format::NodeRecord* nodes() const { return nodes_; }
+  NodeId NodeOf(SiteId site) const { return LoadAcquire(sites_[site].node); }
+  uint32_t site_count() const;
+  uint64_t private_bytes() const { return private_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  // 0: empty. kFrozen: was empty when the table was replaced, and stays so. Else tag << 32 | node.
+  using Slot = std::atomic<uint64_t>;
+  static constexpr uint64_t kFrozen = ~uint64_t{0};
+  struct Index {
+    uint64_t capacity;  // power of two
+    int shift;          // hash >> shift is the first slot
+    std::atomic<uint64_t> filled;
+    std::atomic<Index*> next;  // the table that replaces this one, once there is one
+    Slot slots[];
+  };
+
+  static uint64_t Hash(NodeId parent, format::Frame frame) {
+    // Multiplicative (Fibonacci) hashing, twice, because frames of one function differ in few low bits.
+    const uint64_t mixed = (frame ^ (uint64_t{parent} * 0x9E3779B97F4A7C15u)) * 0xD6E8FEB86659FD93u;
+    return mixed ^ (mixed >> 32);
+  }
+  static uint32_t Tag(uint64_t hash) { return static_cast<uint32_t>(hash) | 1u; }
+  bool Matches(NodeId node, NodeId parent, format::Frame frame) const {
+    return nodes_[node].parent == parent && LoadRelaxed(nodes_[node].frame) == frame;
+  }
+
+  NodeId ChildSlow(NodeId parent, format::Frame frame, uint64_t hash);
+  NodeId FindOrInsert(Index* index, NodeId parent, format::Frame frame, uint64_t hash, NodeId fresh);
+  NodeId MakeNode(NodeId parent, format::Frame frame);
+  SiteId MakeSite(NodeId node);
+  Index* MakeIndex(uint64_t capacity);
+  void Grow(Index* full);
+  bool Migrate(Index* from, Index* to);
+
+  RecordingWriter* recording_ = nullptr;
+  format::NodeRecord* nodes_ = nullptr;
+  format::SiteRecord* sites_ = nullptr;
+  std::atomic<Index*> index_{nullptr};
+  std::atomic<uint64_t> private_bytes_{0};
+  SpinLock grow_lock_;
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_SITE_TABLE_H_

@@ -1,0 +1,157 @@
+#include "tracer/snapshot.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/pages.h"
+#include "base/spin_lock.h"
+#include "base/varint.h"
+#include "tracer/tracer.h"
+
+namespace allocline {
+namespace {
+
+using format::ChunkOwner;
+using format::Counter;
+using format::CounterChunk;
+using format::SnapshotRecord;
+using format::TableKind;
+
+SpinLock g_lock;
+
+// Counters of every site, by SiteId, as private memory that grows.
+class Totals {
+ public:
+  bool Reserve(uint32_t sites) {
+    if (sites <= capacity_) return true;
+    uint32_t capacity = capacity_ == 0 ? 128 : capacity_;
+    while (capacity < sites) capacity *= 2;
+    auto* larger = static_cast<Counter*>(MapPages(RoundUpToPage(capacity * sizeof(Counter))));
+    if (larger == nullptr) return false;
+    if (totals_ != nullptr) {
+      memcpy(larger, totals_, capacity_ * sizeof(Counter));
+      UnmapPages(totals_, RoundUpToPage(capacity_ * sizeof(Counter)));
+    }
+    totals_ = larger;
+    capacity_ = capacity;
+    return true;
+  }
+  void Zero() {
+    if (totals_ != nullptr) memset(static_cast<void*>(totals_), 0, capacity_ * sizeof(Counter));
+  }
+  Counter& operator[](uint32_t site) { return totals_[site]; }
+
+ private:
+  Counter* totals_ = nullptr;
+  uint32_t capacity_ = 0;
+};
+
+Totals g_before, g_now;  // guarded by g_lock
+
+// All counters, summed over threads: every `freed` first, then every `allocated`, so that no free is seen without its
+// allocation (invariant (3) of format.h).
+void SumCounters(RecordingWriter& recording, uint32_t sites) {
+  g_now.Zero();
+  const auto* owners = reinterpret_cast<const ChunkOwner*>(recording.base(TableKind::kChunkOwners));
+  const auto* chunks = reinterpret_cast<const CounterChunk*>(recording.base(TableKind::kCounters));
+  const uint64_t owner_count = recording.used(TableKind::kChunkOwners) / sizeof(ChunkOwner);
+  const auto for_each = [&](auto add) {
+    for (uint64_t i = 0; i < owner_count; ++i) {
+      if (LoadAcquire(owners[i].thread_plus_one) == 0) continue;
+      const uint32_t first = owners[i].group * format::kSitesPerChunk;
+      for (uint32_t s = 0; s < format::kSitesPerChunk && first + s < sites; ++s) {
+        add(g_now[first + s], chunks[i].counters[s]);
+      }
+    }
+  };
+  for_each([](Counter& total, const Counter& counter) {
+    total.freed_bytes += LoadRelaxed(counter.freed_bytes);
+    total.freed_blocks += LoadRelaxed(counter.freed_blocks);
+  });
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  for_each([](Counter& total, const Counter& counter) {
+    total.allocated_bytes += LoadRelaxed(counter.allocated_bytes);
+    total.allocated_blocks += LoadRelaxed(counter.allocated_blocks);
+  });
+}
+
+bool Same(const Counter& a, const Counter& b) {
+  return a.allocated_bytes == b.allocated_bytes && a.allocated_blocks == b.allocated_blocks &&
+         a.freed_bytes == b.freed_bytes && a.freed_blocks == b.freed_blocks;
+}
+
+struct Payload {
+  uint32_t entries = 0;
+  uint64_t bytes = 0;
+};
+
+// The payload of format.h's SnapshotRecord. With `out` null it is only measured.
+Payload Encode(uint32_t sites, unsigned char* out) {
+  Payload payload;
+  uint32_t previous = 0;
+  for (uint32_t site = 1; site < sites; ++site) {
+    const Counter& now = g_now[site];
+    const Counter& before = g_before[site];
+    if (Same(now, before)) continue;
+    const uint64_t values[] = {site - previous, now.allocated_bytes - before.allocated_bytes,
+                               now.allocated_blocks - before.allocated_blocks, now.freed_bytes - before.freed_bytes,
+                               now.freed_blocks - before.freed_blocks};
+    for (const uint64_t value : values) {
+      payload.bytes += VarintBytes(value);
+      if (out != nullptr) out = EncodeVarint(value, out);
+    }
+    ++payload.entries;
+    previous = site;
+  }
+  return payload;
+}
+
+}  // namespace
+
+int TakeSnapshot(const char* label, uint64_t rows) {
+  g_tracer.EnsureOwnRecording();
+  if (!g_tracer.ready()) return ENODATA;
+  SpinLockHolder lock(g_lock);
+  if (!lock.held()) return EBUSY;
+  RecordingWriter& recording = g_tracer.recording();
+  const uint32_t sites = g_tracer.sites().site_count();
+  if (!g_before.Reserve(sites) || !g_now.Reserve(sites)) return ENOMEM;
+  g_tracer.Sample();
+  int64_t live = 0;
+  uint64_t peak = 0;
+  g_tracer.TracedMemory(&live, &peak);
+  SumCounters(recording, sites);
+  const Payload payload = Encode(sites, nullptr);
+  size_t label_bytes = label == nullptr ? 0 : strlen(label);
+  if (label_bytes > format::kMaxLabelBytes) label_bytes = format::kMaxLabelBytes;
+  const uint64_t bytes = (sizeof(SnapshotRecord) + label_bytes + payload.bytes + 7) & ~uint64_t{7};
+  auto* record = static_cast<SnapshotRecord*>(recording.Reserve(TableKind::kSnapshots, bytes));
+  if (record == nullptr) return ENOSPC;
+  const format::FileHeader& header = recording.header();
+  record->label_bytes = static_cast<uint32_t>(label_bytes);
+  record->entry_count = payload.entries;
+  record->payload_bytes = static_cast<uint32_t>(payload.bytes);
+  record->monotonic_ns = MonotonicNow();
+  record->live_bytes = static_cast<uint64_t>(live > 0 ? live : 0);
+  record->peak_bytes = peak;
+  record->rss_bytes = LoadRelaxed(header.rss_bytes);
+  record->container_usage_bytes = LoadRelaxed(header.container_usage_bytes);
+  record->container_limit_bytes = LoadRelaxed(header.container_limit_bytes);
+  record->rows = rows;
+  auto* tail = reinterpret_cast<unsigned char*>(record + 1);
+  if (label_bytes != 0) memcpy(tail, label, label_bytes);
+  Encode(sites, tail + label_bytes);
+  StoreRelease(record->record_bytes, bytes);  // the tag: pairs with the reader
+  const Totals done = g_before;
+  g_before = g_now;
+  g_now = done;
+  return 0;
+}
+
+void ForgetSnapshots() {
+  g_lock.Reset();
+  g_before.Zero();
+}
+
+}  // namespace allocline

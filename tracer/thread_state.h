@@ -1,0 +1,78 @@
+// What the tracer knows of a thread: its gate, its counters, its last stack.
+//
+// A state is born at the thread's first event and lives in pages that fork wipes: a child finds every gate at kWiped
+// and knows by that, even after a raw clone that ran no atfork handler. When a thread ends, its state goes on a list of
+// ended ones (by a pthread key destructor) and is handed to a new thread, once the kernel says the old one is really
+// gone: destructors that run after ours may still free. So the recording grows with the number of threads at once, not
+// with the number there ever were. Threads that end without running key destructors (raw clone) keep theirs.
+//
+// Threads: a state is used by its thread, and by signal handlers on it.
+#ifndef ALLOCLINE_TRACER_THREAD_STATE_H_
+#define ALLOCLINE_TRACER_THREAD_STATE_H_
+
+#include <cstdint>
+
+#include "base/spin_lock.h"
+#include "recording/format.h"
+#include "recording/writer.h"
+#include "tracer/site_table.h"
+#include "tracer/thread_counters.h"
+#include "tracer/unwinder.h"
+
+namespace allocline {
+
+enum class Gate : uint32_t {
+  kWiped = 0,  // fork happened: this state is of a thread of the parent
+  kOpen = 1,
+  kInside = 2,   // in the middle of an event: what arrives now is nested (a signal handler, or libc called by us)
+  kIgnored = 3,  // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
+};
+
+// The stack taken last, outermost frame first, with the node of each frame.
+struct LastStack {
+  uint32_t depth;
+  uint32_t domain;
+  uint32_t code_epoch;
+  SiteId site;
+  uintptr_t pcs[format::kMaxDepth];
+  NodeId nodes[format::kMaxDepth];
+};
+
+struct ThreadState {
+  Gate gate;
+  int tid;
+  uintptr_t inside_frame;  // where on the stack the event is that closed the gate
+  uint32_t record_index;
+  format::ThreadRecord* record;
+  ThreadState* next_ended;
+  ThreadCounters counters;
+  LastStack last;
+  uintptr_t scratch[format::kMaxDepth + unwinder::kOwnFrames];
+};
+
+// The states of a process.
+class ThreadStates {
+ public:
+  void Init(RecordingWriter* recording) { recording_ = recording; }
+  void InitAfterFork();
+
+  // A state for a thread, made or handed on. Null: no memory, or no room in the recording.
+  ThreadState* Acquire(format::ThreadKind kind);
+  // The calling thread's state is no longer needed, but for what its last destructors still free.
+  void Release(ThreadState* state);
+
+  static void RefreshName(ThreadState* state);
+  uint64_t private_bytes() const { return private_bytes_.load(std::memory_order_relaxed); }
+
+ private:
+  ThreadState* TakeEnded();
+
+  RecordingWriter* recording_ = nullptr;
+  SpinLock ended_lock_;
+  ThreadState* ended_ = nullptr;  // guarded by ended_lock_
+  std::atomic<uint64_t> private_bytes_{0};
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_THREAD_STATE_H_

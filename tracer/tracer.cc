@@ -1,0 +1,449 @@
+// Rules that hold across the tracer's files:
+//
+//  1. Nothing here calls an allocator, takes a lock that a signal handler waits for, writes to stdout, or changes errno
+//     (system calls are raw, base/raw_syscall.h).
+//  2. The gate of a thread is closed while it unwinds and interns. What arrives then on this thread comes from a signal
+//     handler, or from libc on our behalf; it is recorded with a stack of one frame, its caller.
+//  3. Counters are added to by single instructions, so nested events cannot be lost.
+//  4. Order on allocation: site, counters, pointer map. On deallocation: pointer map, counters, real free.
+//  5. Locks: ProcessMark.becoming_child before everything; each other lock is a leaf.
+//  6. fork: the states of threads and the ProcessMark are wiped by the kernel, so the first event of a child, whatever
+//     thread and however it was made, comes to BecomeChild(). Nothing writes to the parent's tables before.
+//  7. vfork: the child is the parent, in all that concerns memory. Nothing to do.
+#include "tracer/tracer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/cgroup.h"
+#include "base/clock.h"
+#include "base/pages.h"
+#include "tracer/notice.h"
+#include "tracer/thread_end.h"
+#include "tracer/unwinder.h"
+
+namespace allocline {
+namespace {
+
+using format::Counter;
+using format::Frame;
+using format::TableKind;
+using format::ThreadKind;
+using format::ThreadRecord;
+
+constexpr uint64_t kAlive = 0xA11C0DE;
+
+}  // namespace
+
+constinit Tracer g_tracer;
+constinit thread_local ThreadState* Tracer::this_thread = nullptr;
+
+// ---------------------------------------------------------------- start
+
+bool Tracer::Start(const Settings& settings) {
+  settings_ = &settings;
+  mark_ = static_cast<ProcessMark*>(MapPagesWipedOnFork(sizeof(ProcessMark)));
+  uint32_t flags = 0;
+  if (settings.record_mmap) flags |= format::kFlagMmapDomain;
+  if (settings.start_stopped) flags |= format::kFlagStoppedAtStart;
+  if (mark_ == nullptr || !recording_.Open({settings.directory, settings.executable, settings.run_id, flags})) {
+    return false;
+  }
+  mark_->alive = kAlive;
+  recording_.header().peak_slack_bytes = kPeakSlackBytes;
+  threads_.Init(&recording_);
+  modules_.Init(&recording_, settings.executable);
+  if (!sites_.Init(&recording_) || !blocks_.Init() || !pages_.Init() || !InitOrphans()) return false;
+  active_.store(!settings.start_stopped, std::memory_order_relaxed);
+  ready_.store(true, std::memory_order_release);
+  Sample();
+  return true;
+}
+
+bool Tracer::InitOrphans() {
+  ThreadState* orphans = threads_.Acquire(ThreadKind::kOrphans);
+  if (orphans == nullptr) return false;
+  StoreRelaxed(orphans->record->tid, 0u);
+  StoreRelaxed(orphans->record->threads_served, 0u);
+  for (char& c : orphans->record->name) StoreRelaxed(c, '\0');
+  Counter* first = orphans->counters.At(0, recording_);
+  orphans_ = reinterpret_cast<format::CounterChunk*>(first);
+  UnmapPages(orphans, sizeof(ThreadState));
+  return orphans_ != nullptr;
+}
+
+// ---------------------------------------------------------------- allocation
+
+void Tracer::OnAllocSlow(void* block, size_t bytes, void* caller) {
+  if (!ready_.load(std::memory_order_acquire) || !active_.load(std::memory_order_relaxed)) return;
+  ThreadState* state = nullptr;
+  const SiteId site = SiteForEvent(reinterpret_cast<uintptr_t>(caller), format::kDomainMalloc, &state);
+  if (site != 0) RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
+}
+
+// The site to charge an event to, whatever the state of the thread; and its state, null if there is none to be had.
+// 0: not to be recorded.
+SiteId Tracer::SiteForEvent(uintptr_t caller, uint32_t domain, ThreadState** out) {
+  ThreadState* state = StateOfThisThread();
+  *out = state;
+  if (state == nullptr) {
+    if (!ready()) return 0;
+    recording_.CountDrop(format::DropReason::kNoThreadState, 0);
+    return format::kOverflowSite;
+  }
+  if (state->gate == Gate::kInside && EventWasAbandoned(state)) state->gate = Gate::kOpen;
+  switch (state->gate) {
+    case Gate::kOpen: {
+      CloseGate(state);
+      const SiteId site = SiteOfStack(state, caller, domain);
+      OpenGate(state);
+      return site;
+    }
+    case Gate::kInside:
+      AddRelaxed(recording_.header().nested_events, 1u);
+      return SiteOfCaller(caller, domain, format::TruncationReason::kNested);
+    case Gate::kIgnored:
+    case Gate::kWiped:
+      break;
+  }
+  return 0;
+}
+
+// A signal handler that left by longjmp never came back to open the gate. A nested event lies deeper on the same stack
+// than the event it interrupts, or on the alternate signal stack; one that does neither shows that nothing is
+// interrupted any more.
+bool Tracer::EventWasAbandoned(const ThreadState* state) {
+  if (reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) < state->inside_frame) return false;
+  stack_t alternate{};
+  return !sys::IsError(sys::Call(SYS_sigaltstack, 0, reinterpret_cast<long>(&alternate))) &&
+         (alternate.ss_flags & SS_ONSTACK) == 0;
+}
+
+ThreadState* Tracer::StateOfThisThread() {
+  EnsureOwnRecording();
+  if (!ready_.load(std::memory_order_acquire)) return nullptr;
+  ThreadState* state = this_thread;
+  if (state != nullptr && state->gate != Gate::kWiped) return state;
+  state = threads_.Acquire(ThreadKind::kThread);
+  this_thread = state;
+  if (state == nullptr) return nullptr;
+  OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateActive));
+  CallAtThreadEnd(state);
+  return state;
+}
+
+SiteId Tracer::SiteOfStack(ThreadState* state, uintptr_t caller, uint32_t domain) {
+  uintptr_t* pcs = nullptr;
+  bool cut = false;
+  int depth = unwinder::Unwind(caller, state->scratch, format::kMaxDepth, &pcs, &cut);
+  LastStack& last = state->last;
+  const uint32_t epoch = modules_.epoch();
+  // What this stack shares with the last one, from the outermost frame inward, need not be looked up again.
+  int shared = 0;
+  if (!cut && last.domain == domain && last.code_epoch == epoch) {
+    const int most = depth < static_cast<int>(last.depth) ? depth : static_cast<int>(last.depth);
+    while (shared < most && last.pcs[shared] == pcs[depth - 1 - shared]) ++shared;
+    if (shared == depth && last.depth == static_cast<uint32_t>(depth)) return last.site;
+  }
+  NodeId node = shared > 0 ? last.nodes[shared - 1] : DomainNode(domain);
+  if (cut) {
+    AddRelaxed(recording_.header().truncated_stacks, 1u);
+    const auto reason = depth > 1 ? format::TruncationReason::kTooDeep : format::TruncationReason::kNoUnwinder;
+    node = sites_.Child(node, MakeVirtualFrame(format::VirtualKind::kTruncated, static_cast<uint32_t>(reason)));
+  }
+  bool reused = false;
+  for (int i = shared; i < depth; ++i) {
+    const uintptr_t pc = pcs[depth - 1 - i];
+    node = ChildOf(node, pc, &reused);
+    last.pcs[i] = pc;
+    last.nodes[i] = node;
+  }
+  const SiteId site = sites_.SiteOf(node);
+  if (site == format::kOverflowSite) recording_.CountDrop(format::DropReason::kRecordingFull, 0);
+  last.site = site;
+  last.domain = domain;
+  last.code_epoch = epoch;
+  last.depth = cut || reused || site == format::kOverflowSite ? 0 : static_cast<uint32_t>(depth);
+  if (reused) unwinder::ForgetCode();
+  return site;
+}
+
+// A stack of one frame, for when no more can be known.
+SiteId Tracer::SiteOfCaller(uintptr_t caller, uint32_t domain, format::TruncationReason reason) {
+  const NodeId cut = sites_.Child(DomainNode(domain),
+                                  MakeVirtualFrame(format::VirtualKind::kTruncated, static_cast<uint32_t>(reason)));
+  bool reused = false;
+  return sites_.SiteOf(ChildOf(cut, caller, &reused));
+}
+
+NodeId Tracer::DomainNode(uint32_t domain) {
+  if (domain == format::kDomainMalloc) return kRootNode;
+  return sites_.Child(kRootNode, MakeVirtualFrame(format::VirtualKind::kDomain, domain));
+}
+
+NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
+  const Frame frame = modules_.FrameOf(pc, reused);
+  modules_.Note(pc);
+  return sites_.Child(parent, frame);
+}
+
+void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
+  CountAlloc(state, site, bytes, 1);
+  Block stale;
+  if (__builtin_expect(!blocks_.Insert(address, {site, bytes}, &stale), 0)) {
+    // It can never be charged when freed, so it must not count as live.
+    recording_.CountDrop(
+        bytes >= uint64_t{1} << 40 ? format::DropReason::kTooLarge : format::DropReason::kPointerMapFull, bytes);
+    if (state != nullptr) {
+      RecordFree(state, {site, bytes});
+    } else {
+      CountOrphan(site, bytes, 1, false);
+    }
+    return;
+  }
+  // A record that was still there is of a block whose free we did not see (an allocator that frees behind our back,
+  // operator new of another library on top of malloc): it is gone, the address proves it.
+  if (__builtin_expect(stale.site != 0, 0)) Charge(stale);
+}
+
+void Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks) {
+  Counter* counter = state == nullptr ? nullptr : state->counters.At(site, recording_);
+  if (__builtin_expect(counter == nullptr, 0)) {
+    CountOrphan(site, bytes, blocks, true);
+    return;
+  }
+  AddOwned(counter->allocated_bytes, bytes);
+  AddOwned(counter->allocated_blocks, blocks);
+  AddPending(state, static_cast<int64_t>(bytes));
+}
+
+// ---------------------------------------------------------------- deallocation
+
+void Tracer::RecordFree(ThreadState* state, Block block, uint64_t blocks) {
+  Counter* counter = state->counters.At(block.site, recording_);
+  if (__builtin_expect(counter == nullptr, 0)) {
+    CountOrphan(block.site, block.bytes, blocks, false);
+    return;
+  }
+  AddOwned(counter->freed_bytes, block.bytes);
+  AddOwned(counter->freed_blocks, blocks);
+  AddPending(state, -static_cast<int64_t>(block.bytes));
+}
+
+void Tracer::ChargeSlow(Block block) {
+  ThreadState* state = StateOfThisThread();
+  if (state != nullptr) {
+    RecordFree(state, block);
+  } else if (ready()) {
+    CountOrphan(block.site, block.bytes, 1, false);
+  }
+}
+
+// Events of a thread that has no counters for the site, because memory or the recording is full: everybody adds to the
+// same chunk, which has only the first sites; others are charged to kOverflowSite, where the totals stay right.
+void Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc) {
+  if (site >= format::kSitesPerChunk) site = format::kOverflowSite;
+  Counter& counter = orphans_->counters[site];
+  AddRelaxed(alloc ? counter.allocated_bytes : counter.freed_bytes, bytes);
+  AddRelaxed(alloc ? counter.allocated_blocks : counter.freed_blocks, blocks);
+  format::FileHeader& header = recording_.header();
+  const uint64_t before = AddRelaxed(header.live_bytes, alloc ? bytes : ~bytes + 1);
+  if (alloc) RaiseToAtLeast(header.peak_bytes, before + bytes);
+}
+
+// ---------------------------------------------------------------- totals
+
+// The live total of the process is kept without a shared write per event: each thread publishes its share when that has
+// changed by K. The peak takes in the highest value a thread's share had since it last published, so with one thread it
+// is exact, and with more it may be low by what the others had not published: threads x K at most.
+void Tracer::AddPending(ThreadState* state, int64_t bytes) {
+  ThreadRecord& record = *state->record;
+  AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), static_cast<uint64_t>(bytes));
+  const int64_t pending = LoadRelaxed(record.pending_bytes);
+  if (pending > LoadRelaxed(record.pending_peak)) StoreRelaxed(record.pending_peak, pending);
+  if (__builtin_expect(static_cast<uint64_t>(pending + kPeakSlackBytes) > 2 * kPeakSlackBytes, 0)) Flush(state);
+}
+
+void Tracer::Flush(ThreadState* state) {
+  ThreadRecord& record = *state->record;
+  format::FileHeader& header = recording_.header();
+  // The peak first, then the share, then the total: a reader in between may see bytes missing, never twice.
+  const uint32_t epoch = LoadRelaxed(header.peak_epoch);
+  int64_t highest = LoadRelaxed(record.pending_peak);
+  if (LoadRelaxed(record.peak_epoch) != epoch) {
+    highest = 0;  // it was before reset_peak()
+    StoreRelaxed(record.peak_epoch, epoch);
+  }
+  StoreRelaxed(record.pending_peak, int64_t{0});
+  const int64_t share = ExchangeRelaxed(record.pending_bytes, int64_t{0});
+  const int64_t before = static_cast<int64_t>(AddRelaxed(header.live_bytes, static_cast<uint64_t>(share)));
+  const int64_t top = before + (highest > share ? highest : share);
+  if (top > 0 && static_cast<uint64_t>(top) > LoadRelaxed(header.peak_bytes)) {
+    RaiseToAtLeast(header.peak_bytes, static_cast<uint64_t>(top));
+    StoreRelaxed(header.peak_monotonic_ns, MonotonicNow());
+  }
+  const int64_t live = before + share;
+  const int64_t moved = live - sampled_live_.load(std::memory_order_relaxed);
+  const int64_t step = live / 32 > (1 << 20) ? live / 32 : (1 << 20);
+  // Not more often than every 20 ms: a program may take and give back a large buffer in a loop.
+  if ((moved > step || moved < -step) && MonotonicNow() - LoadRelaxed(header.sample_monotonic_ns) > 20'000'000) {
+    sampled_live_.store(live, std::memory_order_relaxed);
+    Sample();
+    ThreadStates::RefreshName(state);
+  }
+  NoteTrouble(recording_);
+}
+
+void Tracer::Sample() {
+  if (sampling_.exchange(true, std::memory_order_acquire)) return;  // another thread is at it
+  format::FileHeader& header = recording_.header();
+  char statm[128];
+  const long fd = sys::Open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (!sys::IsError(fd)) {
+    const long n = sys::Read(static_cast<int>(fd), statm, sizeof statm - 1);
+    sys::Close(static_cast<int>(fd));
+    statm[n > 0 ? n : 0] = '\0';
+    const char* p = strchr(statm, ' ');
+    uint64_t pages = 0;
+    for (p = p == nullptr ? statm : p + 1; *p >= '0' && *p <= '9'; ++p)
+      pages = pages * 10 + static_cast<uint64_t>(*p - '0');
+    StoreRelaxed(header.rss_bytes, pages * kPage);
+  }
+  const ContainerMemory container = ReadContainerMemory(0);
+  StoreRelaxed(header.container_usage_bytes, container.usage_bytes);
+  StoreRelaxed(header.container_limit_bytes, container.limit_bytes);
+  StoreRelaxed(header.tracer_private_bytes,
+               sites_.private_bytes() + threads_.private_bytes() + modules_.private_bytes());
+  StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes());
+  StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
+  sampling_.store(false, std::memory_order_release);
+}
+
+void Tracer::TracedMemory(int64_t* live, uint64_t* peak) {
+  EnsureOwnRecording();
+  const format::FileHeader& header = recording_.header();
+  int64_t total = static_cast<int64_t>(LoadRelaxed(header.live_bytes));
+  int64_t above = 0;  // by how much the share of one thread was higher than it is now
+  const auto* records = reinterpret_cast<const ThreadRecord*>(recording_.base(TableKind::kThreads));
+  const uint64_t count = recording_.used(TableKind::kThreads) / sizeof(ThreadRecord);
+  const uint32_t epoch = LoadRelaxed(header.peak_epoch);
+  for (uint64_t i = 0; i < count; ++i) {
+    if (LoadAcquire(records[i].kind) == 0) continue;
+    const int64_t pending = LoadRelaxed(records[i].pending_bytes);
+    total += pending;
+    if (LoadRelaxed(records[i].peak_epoch) != epoch) continue;
+    const int64_t highest = LoadRelaxed(records[i].pending_peak);
+    if (highest - pending > above) above = highest - pending;
+  }
+  uint64_t reached = LoadRelaxed(header.peak_bytes);
+  const int64_t candidate = total + above;
+  if (candidate > 0 && static_cast<uint64_t>(candidate) > reached) reached = static_cast<uint64_t>(candidate);
+  *live = total;
+  *peak = reached;
+}
+
+void Tracer::ResetPeak() {
+  EnsureOwnRecording();
+  format::FileHeader& header = recording_.header();
+  int64_t live = 0;
+  uint64_t peak = 0;
+  AddRelaxed(header.peak_epoch, 1u);  // what threads hold as their highest is void from here
+  if (this_thread != nullptr && this_thread->gate != Gate::kWiped) Flush(this_thread);
+  StoreRelaxed(header.peak_bytes, uint64_t{0});
+  TracedMemory(&live, &peak);
+  StoreRelaxed(header.peak_bytes, static_cast<uint64_t>(live > 0 ? live : 0));
+}
+
+uint64_t Tracer::TracerMemory() const {
+  return sites_.private_bytes() + threads_.private_bytes() + modules_.private_bytes();
+}
+
+// ---------------------------------------------------------------- control
+
+void Tracer::Clear() {
+  EnsureOwnRecording();
+  blocks_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
+  pages_.TakeAll([this](uintptr_t, Block block) { ChargePage(block); });
+  for (TrackedDomain& domain : tracked_) {
+    if (!domain.usable.load(std::memory_order_acquire)) continue;
+    domain.blocks.TakeAll([this](uintptr_t, Block block) { Charge(block); });
+  }
+  ResetPeak();
+}
+
+void Tracer::IgnoreThisThread(bool ignore) {
+  ThreadState* state = StateOfThisThread();
+  if (state == nullptr) return;
+  state->gate = ignore ? Gate::kIgnored : Gate::kOpen;
+}
+
+void Tracer::OnUnload() {
+  if (ready()) modules_.NoteUnload();
+}
+
+void Tracer::OnExit() {
+  if (!ready()) return;
+  if (LoadRelaxed(mark_->alive) == kAlive) {
+    if (this_thread != nullptr && this_thread->gate != Gate::kWiped) Flush(this_thread);
+    Sample();
+  } else if (!child_file_open_) {
+    return;  // a child of a raw clone that had no event: the recording is its parent's
+  }
+  StoreRelaxed(recording_.header().end_monotonic_ns, MonotonicNow());
+  OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateExited));
+}
+
+// ---------------------------------------------------------------- fork
+
+void Tracer::EnsureOwnRecording() {
+  if (__builtin_expect(ready_.load(std::memory_order_acquire) && LoadRelaxed(mark_->alive) != kAlive, 0)) BecomeChild();
+}
+
+// In the atfork handler: the file is made now, while the child still has the rights to (servers change user next); the
+// rest waits for the first event, which a child that only calls exec never has.
+void Tracer::OnForkChild() {
+  if (!ready()) return;
+  if (recording_.OpenForChild()) {
+    child_file_open_ = true;
+  } else {
+    ready_.store(false, std::memory_order_release);
+  }
+}
+
+void Tracer::BecomeChild() {
+  SpinLockHolder lock(mark_->becoming_child);
+  if (!lock.held() || LoadRelaxed(mark_->alive) == kAlive) return;
+  const bool have_file = child_file_open_ || recording_.OpenForChild();  // no handler ran after a raw clone
+  child_file_open_ = false;
+  this_thread = nullptr;
+  threads_.InitAfterFork();
+  modules_.InitAfterFork();
+  sampling_.store(false, std::memory_order_relaxed);
+  if (!have_file || !recording_.PopulateChild() || !sites_.InitAfterFork() || !InitOrphans()) {
+    ready_.store(false, std::memory_order_release);
+    return;
+  }
+  InheritLiveBlocks();
+  OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateActive));
+  StoreRelease(mark_->alive, kAlive);
+}
+
+// The child's counters start with what was live in the parent: the child may free it. Taken from the pointer map, which
+// is private memory and thus exactly of the instant of the fork, and not from the parent's counters, which go on.
+void Tracer::InheritLiveBlocks() {
+  ThreadState* inherited = threads_.Acquire(ThreadKind::kInherited);
+  if (inherited == nullptr) return;
+  StoreRelaxed(inherited->record->tid, recording_.header().parent_pid);
+  StoreRelaxed(inherited->record->threads_served, 0u);
+  blocks_.ForEach([&](uintptr_t, Block block) { CountAlloc(inherited, block.site, block.bytes, 1); });
+  pages_.ForEach(
+      [&](uintptr_t, Block page) { CountAlloc(inherited, page.site, PageBytes(page), FirstOfMapping(page)); });
+  for (TrackedDomain& domain : tracked_) {
+    if (!domain.usable.load(std::memory_order_relaxed)) continue;
+    domain.blocks.ForEach([&](uintptr_t, Block block) { CountAlloc(inherited, block.site, block.bytes, 1); });
+  }
+  Flush(inherited);
+}
+
+}  // namespace allocline

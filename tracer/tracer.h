@@ -1,0 +1,191 @@
+// OnAlloc and OnFree: the main path. Every hook of preload.cc ends here.
+//
+//   malloc -> next malloc -> OnAlloc: stack -> site (SiteTable) -> counters of this thread -> PointerMap
+//   free   -> OnFree: PointerMap -> counters of this thread -> next free
+//
+// The fast half is inline: one thread-local pointer, one gate. All else (first event of a thread, a forked child, an
+// event inside an event, stopped, ignored) is OnAllocSlow / OnFreeSlow.
+//
+// Threads: everything here may run at once on any thread, and in signal handlers. The order of the two tables is the
+//          rule that keeps counts exact: counters first, then the pointer map on allocation; the pointer map first,
+//          then counters, then the real free on deallocation. So a block in the map is counted, and an address is out
+//          of the map before the allocator can hand it to anybody else.
+#ifndef ALLOCLINE_TRACER_TRACER_H_
+#define ALLOCLINE_TRACER_TRACER_H_
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/atomic.h"
+#include "recording/writer.h"
+#include "tracer/module_list.h"
+#include "tracer/pointer_map.h"
+#include "tracer/settings.h"
+#include "tracer/site_table.h"
+#include "tracer/thread_state.h"
+
+namespace allocline {
+
+// K: what a thread may allocate or free before its share of the live total is published.
+inline constexpr int64_t kPeakSlackBytes = 64 << 10;
+
+class Tracer {
+ public:
+  // Called once, from the library's constructor, before any thread of the program exists. False: tracing is impossible
+  // (no memory at all); the program runs untraced.
+  bool Start(const Settings& settings);
+
+  // --- the main path ---
+
+  // The allocator returned `block` of `bytes` to a hook that was called from `caller` (a return address).
+  void OnAlloc(void* block, size_t bytes, void* caller) {
+    ThreadState* state = this_thread;
+    if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen || !active_.load(std::memory_order_relaxed),
+                         0)) {
+      OnAllocSlow(block, bytes, caller);
+      return;
+    }
+    CloseGate(state);
+    RecordAlloc(state, SiteOfStack(state, reinterpret_cast<uintptr_t>(caller), format::kDomainMalloc),
+                reinterpret_cast<uintptr_t>(block), bytes);
+    OpenGate(state);
+  }
+
+  // The program gives `block` back. To be called before the allocator gets it.
+  void OnFree(void* block) { Charge(TakeBlock(block)); }
+
+  // For realloc, which may fail: take the record out, and then either charge it as freed or put it back.
+  Block TakeBlock(void* block) {
+    const ThreadState* state = this_thread;
+    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
+      EnsureOwnRecording();  // before the record is taken: a child first counts what it inherited
+      if (!ready_.load(std::memory_order_acquire)) return {};
+    }
+    return blocks_.Take(reinterpret_cast<uintptr_t>(block));
+  }
+  void Charge(Block block) {
+    if (block.site == 0) return;
+    ThreadState* state = this_thread;
+    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
+      ChargeSlow(block);
+      return;
+    }
+    RecordFree(state, block);
+  }
+  void PutBack(void* address, Block block) {
+    Block none;
+    if (block.site != 0) blocks_.Insert(reinterpret_cast<uintptr_t>(address), block, &none);
+  }
+
+  // --- other domains: ranges of pages, and blocks of the program's own pools ---
+
+  void OnMap(void* start, size_t bytes, void* caller);
+  void OnUnmap(void* start, size_t bytes);
+  // 0, or an errno: EINVAL for a domain or address that cannot be tracked, ENOMEM, ENOSPC (too many domains).
+  int Track(uint32_t domain, uintptr_t address, size_t bytes, void* caller);
+  int Untrack(uint32_t domain, uintptr_t address);
+
+  // --- control (api.cc, lifecycle.cc) ---
+
+  bool ready() const { return ready_.load(std::memory_order_acquire); }
+  bool active() const { return active_.load(std::memory_order_relaxed); }
+  void SetActive(bool on) { active_.store(on, std::memory_order_relaxed); }
+  // Forgets every block and counts it as freed: live is 0 then, and frees of those blocks change nothing.
+  void Clear();
+  void IgnoreThisThread(bool ignore);
+  // Live bytes now, with what no thread has published yet, and the peak since start, Clear or ResetPeak.
+  void TracedMemory(int64_t* live, uint64_t* peak);
+  void ResetPeak();
+  uint64_t TracerMemory() const;
+  Block Find(uint32_t domain, uintptr_t address);
+  void OnThreadEnd(ThreadState* state) {
+    if (state->gate != Gate::kWiped) threads_.Release(state);
+  }
+
+  // Before anything that touches the recording outside the main path: a forked child gets its own first.
+  void EnsureOwnRecording();
+  void OnForkChild();
+  void OnExit();
+  void OnUnload();
+  // Reads RSS and the container's figures into the header.
+  void Sample();
+
+  RecordingWriter& recording() { return recording_; }
+  SiteTable& sites() { return sites_; }
+  const Settings& settings() const { return *settings_; }
+
+  static constinit thread_local ThreadState* this_thread;
+
+ private:
+  void OnAllocSlow(void* block, size_t bytes, void* caller);
+  void ChargeSlow(Block block);
+  ThreadState* StateOfThisThread();
+  SiteId SiteOfStack(ThreadState* state, uintptr_t caller, uint32_t domain);
+  SiteId SiteOfCaller(uintptr_t caller, uint32_t domain, format::TruncationReason reason);
+  SiteId SiteForEvent(uintptr_t caller, uint32_t domain, ThreadState** state);
+  NodeId DomainNode(uint32_t domain);
+  NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
+  void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
+  void CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);
+  void RecordFree(ThreadState* state, Block block, uint64_t blocks = 1);
+  void CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc);
+  void AddPending(ThreadState* state, int64_t bytes);
+  void Flush(ThreadState* state);
+  void BecomeChild();
+  bool InitOrphans();
+  void InheritLiveBlocks();
+  TrackedMap* FindTracked(uint32_t domain, bool create);
+  void ChargePage(Block page);
+  static bool EventWasAbandoned(const ThreadState* state);
+
+  // A signal handler sees the gate closed before anything else has changed, and opened after all has.
+  static void CloseGate(ThreadState* state) {
+    state->inside_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+    state->gate = Gate::kInside;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  }
+  static void OpenGate(ThreadState* state) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    state->gate = Gate::kOpen;
+  }
+
+  // A word of the page map: the bytes of a page, one more for the first page of a mapping.
+  static uint64_t PageBytes(Block page) { return page.bytes & ~uint64_t{1}; }
+  static uint64_t FirstOfMapping(Block page) { return page.bytes & 1; }
+
+  // What fork wipes: a process-wide word that says "still the process that wrote this", and a lock for the first thread
+  // of a child to take (zero, that is free, in every child).
+  struct ProcessMark {
+    uint64_t alive;
+    SpinLock becoming_child;
+  };
+
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> active_{false};
+  const Settings* settings_ = nullptr;
+  ProcessMark* mark_ = nullptr;
+  bool child_file_open_ = false;  // OnForkChild() made the child's file; its tables are not there yet
+  RecordingWriter recording_;
+  SiteTable sites_;
+  ModuleList modules_;
+  ThreadStates threads_;
+  PointerMap blocks_;
+  PageMap pages_;
+  format::CounterChunk* orphans_ = nullptr;  // of thread record 0, group 0: added to by anyone
+  std::atomic<int64_t> sampled_live_{0};
+  std::atomic<bool> sampling_{false};
+
+  struct TrackedDomain {
+    std::atomic<uint32_t> domain{0};
+    std::atomic<bool> usable{false};
+    TrackedMap blocks;
+  };
+  TrackedDomain tracked_[format::kMaxCustomDomains];
+};
+
+extern Tracer g_tracer;
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_TRACER_H_

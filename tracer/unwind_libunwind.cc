@@ -1,0 +1,115 @@
+// Unwinding by libunwind: unw_backtrace, whose per-thread cache of frame layouts makes a known frame cost a few
+// nanoseconds, and unw_step, slow, for when that cache cannot be trusted.
+//
+// libunwind is opened by dlopen(RTLD_LOCAL), never a needed library: its _Unwind_* symbols must not stand in front of
+// libgcc's, which C++ exceptions of the program use. It takes no malloc on these paths, and it blocks signals around
+// its own locks.
+//
+// unw_backtrace never forgets: after a dlclose, its cache may describe a function that is gone. As long as no code was
+// loaded over such a range that is harmless (nothing there runs). ForgetCode() is called at the first that is, and from
+// then on stacks are taken with unw_step, which asks the loader about each frame.
+#define UNW_LOCAL_ONLY
+#include <dlfcn.h>
+#include <libunwind.h>
+
+#include <atomic>
+
+#include "tracer/unwinder.h"
+
+namespace allocline::unwinder {
+namespace {
+
+#define ALLOCLINE_STRING2(x) #x
+#define ALLOCLINE_STRING(x) ALLOCLINE_STRING2(x)
+
+struct Libunwind {
+  int (*backtrace)(void** buffer, int size);
+  int (*get_context)(unw_context_t*);
+  int (*init_local)(unw_cursor_t*, unw_context_t*);
+  int (*step)(unw_cursor_t*);
+  int (*get_register)(unw_cursor_t*, int, unw_word_t*);
+  int (*set_caching_policy)(unw_addr_space_t, unw_caching_policy_t);
+  void (*flush_cache)(unw_addr_space_t, unw_word_t, unw_word_t);
+  unw_addr_space_t* local_addresses;
+};
+
+Libunwind g_unwind;
+std::atomic<bool> g_available{false};
+std::atomic<bool> g_step_only{false};
+
+template <typename Function>
+bool Bind(void* library, const char* name, Function*& out) {
+  out = reinterpret_cast<Function*>(dlsym(library, name));
+  return out != nullptr;
+}
+
+int UnwindByStep(uintptr_t* out, int max) {
+  unw_context_t context;
+  unw_cursor_t cursor;
+  g_unwind.get_context(&context);
+  if (g_unwind.init_local(&cursor, &context) < 0) return 0;
+  int n = 0;
+  while (n < max) {
+    unw_word_t pc = 0;
+    if (g_unwind.get_register(&cursor, UNW_REG_IP, &pc) < 0 || pc == 0) break;
+    out[n++] = pc;
+    if (g_unwind.step(&cursor) <= 0) break;
+  }
+  return n;
+}
+
+}  // namespace
+
+bool Init() {
+  void* library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) return false;
+  Libunwind& u = g_unwind;
+  const bool all = Bind(library, "unw_backtrace", u.backtrace) &&
+                   Bind(library, ALLOCLINE_STRING(unw_tdep_getcontext), u.get_context) &&
+                   Bind(library, ALLOCLINE_STRING(unw_init_local), u.init_local) &&
+                   Bind(library, ALLOCLINE_STRING(unw_step), u.step) &&
+                   Bind(library, ALLOCLINE_STRING(unw_get_reg), u.get_register) &&
+                   Bind(library, ALLOCLINE_STRING(unw_set_caching_policy), u.set_caching_policy) &&
+                   Bind(library, ALLOCLINE_STRING(unw_flush_cache), u.flush_cache) &&
+                   Bind(library, ALLOCLINE_STRING(unw_local_addr_space), u.local_addresses);
+  if (!all) return false;
+  u.set_caching_policy(*u.local_addresses, UNW_CACHE_PER_THREAD);
+  g_available.store(true, std::memory_order_release);
+  return true;
+}
+
+int Unwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, bool* cut) {
+  *cut = false;
+  int n = 0;
+  if (__builtin_expect(g_available.load(std::memory_order_acquire), 1)) {
+    const int room = max + kOwnFrames;
+    n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
+                                                    : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
+    *cut = n == room;
+  }
+  // The first frames are our own; `caller` is the first that is not.
+  int own = 0;
+  while (own < n && own < kOwnFrames && scratch[own] != caller) ++own;
+  if (own == n || own == kOwnFrames) {
+    scratch[0] = caller;
+    *pcs = scratch;
+    *cut = true;
+    return 1;
+  }
+  int depth = n - own;
+  if (depth > max) {
+    depth = max;
+    *cut = true;
+  }
+  while (depth > 1 && scratch[own + depth - 1] == 0) --depth;
+  *pcs = scratch + own;
+  return depth;
+}
+
+void ForgetCode() {
+  if (!g_available.load(std::memory_order_acquire)) return;
+  g_step_only.store(true, std::memory_order_relaxed);
+  g_unwind.flush_cache(*g_unwind.local_addresses, 0, 0);
+}
+
+}  // namespace allocline::unwinder
