@@ -115,7 +115,7 @@ bool RecordingWriter::ReserveRanges() {
 }
 
 bool RecordingWriter::CreateFile() {
-  const char* program = Basename(identity_.program);
+  const char* program = Basename(identity_.name);
   for (uint64_t attempt = 1; attempt < 10'000; ++attempt) {
     Text path(path_);
     path.Add(identity_.directory).Add("/").Add(program).Add(".").AddNumber(static_cast<uint64_t>(sys::GetPid()));

@@ -24,6 +24,7 @@ class RecordingWriter {
  public:
   struct Identity {
     const char* directory;  // where the file goes
+    const char* name;       // what the program was called as: its last part names the file
     const char* program;    // path of the executable
     uint64_t run_id;
     uint32_t flags;  // format::HeaderFlag

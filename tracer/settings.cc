@@ -1,6 +1,7 @@
 #include "tracer/settings.h"
 
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/raw_syscall.h"
 #include "base/text.h"
@@ -48,6 +49,8 @@ void Settings::Read(char** environment, const char* argv0) {
   } else {
     Text(executable).Add(argv0 != nullptr && argv0[0] != '\0' ? argv0 : "unknown");
   }
+  const auto* called = reinterpret_cast<const char*>(getauxval(AT_EXECFN));
+  Text(name).Add(Basename(called != nullptr && called[0] != '\0' ? called : executable));
   const char* program = Find(environment, "ALLOCLINE_PROGRAM");
   Text(reporter).Add(program != nullptr ? program : "");
   run_id = ParseHex(Find(environment, "ALLOCLINE_RUN"));

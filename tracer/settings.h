@@ -8,6 +8,7 @@ namespace allocline {
 
 struct Settings {
   char directory[512] = {};    // ALLOCLINE_OUTPUT, made absolute; default: the current directory
+  char name[256] = {};         // what it was called as: a link's or a script's name, not the interpreter's
   char executable[512] = {};   // the program we are in: /proc/self/exe
   char reporter[512] = {};     // ALLOCLINE_PROGRAM: the `allocline` program, for log_top(); may be empty
   uint64_t run_id = 0;         // ALLOCLINE_RUN, hexadecimal: the same in all processes of one `allocline run`

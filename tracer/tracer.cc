@@ -47,7 +47,8 @@ bool Tracer::Start(const Settings& settings) {
   uint32_t flags = 0;
   if (settings.record_mmap) flags |= format::kFlagMmapDomain;
   if (settings.start_stopped) flags |= format::kFlagStoppedAtStart;
-  if (mark_ == nullptr || !recording_.Open({settings.directory, settings.executable, settings.run_id, flags})) {
+  if (mark_ == nullptr ||
+      !recording_.Open({settings.directory, settings.name, settings.executable, settings.run_id, flags})) {
     return false;
   }
   mark_->alive = kAlive;
