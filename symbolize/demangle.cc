@@ -14,6 +14,9 @@ constexpr size_t kMaxMangledBytes = 16 * 1024;
 constexpr std::string_view kBasicString =
     "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >";
 
+// What GCC and LLVM append to a plain name.
+constexpr std::string_view kCloneSuffixes[] = {".cold", ".constprop.", ".isra.", ".llvm.", ".lto_priv.", ".part."};
+
 void ReplaceAll(std::string* text, std::string_view what, std::string_view by) {
   size_t at = text->find(what);
   if (at == std::string::npos) return;
@@ -35,23 +38,43 @@ void RemoveAbiTags(std::string* text) {
   }
 }
 
+void CutAt(std::string* text, std::string_view what) {
+  if (size_t at = text->find(what); at != std::string::npos && at != 0) text->resize(at);
+}
+
 }  // namespace
 
-std::string DemangleName(const std::string& name) {
-  if (!name.starts_with("_Z") || name.size() > kMaxMangledBytes) return name;
+std::optional<std::string> Demangle(const std::string& name) {
+  std::string readable = name;
+  if (!name.starts_with("_Z")) {
+    for (std::string_view suffix : kCloneSuffixes) CutAt(&readable, suffix);
+    return readable;
+  }
+  if (name.size() > kMaxMangledBytes) return std::nullopt;
   int status = 0;
   std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status), &std::free);
-  if (status != 0 || text == nullptr) return name;
-  std::string readable = text.get();
+  if (status != 0 || text == nullptr) return std::nullopt;
+  readable = text.get();
+  CutAt(&readable, " [clone ");
   RemoveAbiTags(&readable);
   ReplaceAll(&readable, kBasicString, "std::string");
   return readable;
 }
 
-const std::string& Demangler::Demangle(std::string_view name) {
+const Demangler::Answer& Demangler::Find(std::string_view name) {
   auto [entry, added] = names_.try_emplace(std::string(name));
-  if (added) entry->second = DemangleName(entry->first);
+  if (added) {
+    std::optional<std::string> readable = Demangle(entry->first);
+    entry->second = {.text = readable ? *std::move(readable) : entry->first, .demangled = readable.has_value()};
+  }
   return entry->second;
 }
+
+const std::string* Demangler::TryDemangle(std::string_view name) {
+  const Answer& answer = Find(name);
+  return answer.demangled ? &answer.text : nullptr;
+}
+
+const std::string& Demangler::DemangleOrKeep(std::string_view name) { return Find(name).text; }
 
 }  // namespace allocline
