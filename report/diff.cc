@@ -1,10 +1,11 @@
 #include "report/diff.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <utility>
 
-#include "fmt/format.h"
 #include "report/group_index.h"
 #include "report/group_sums.h"
 #include "report/size_text.h"

@@ -3,7 +3,7 @@
 #ifndef ALLOCLINE_REPORT_FILE_NAMES_H_
 #define ALLOCLINE_REPORT_FILE_NAMES_H_
 
-#include <string>
+#include <functional>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
@@ -13,14 +13,14 @@ namespace allocline {
 
 class FileNames {
  public:
-  // Knows every file and module of the profiles added; their StackTables must outlive it.
+  // Adds every file and module of a profile; its StackTable must outlive this. Finish() when all are in.
   void Add(const StackTable& stacks);
   void Finish();
   // `path` itself if it was not added.
   std::string_view Short(std::string_view path) const;
 
  private:
-  absl::flat_hash_map<std::string_view, std::string_view> short_names_;
+  absl::flat_hash_map<std::string_view, std::string_view, std::hash<std::string_view>> short_names_;
 };
 
 }  // namespace allocline

@@ -1,10 +1,11 @@
 #include "report/filter.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "fmt/format.h"
 #include "report/fnmatch.h"
 #include "report/path_text.h"
 #include "report/user_line.h"

@@ -1,8 +1,9 @@
 // The command line's way to write a Filter; the grammar is above ParseFilter() in filter.h.
+#include <fmt/format.h>
+
 #include <charconv>
 #include <system_error>
 
-#include "fmt/format.h"
 #include "recording/format.h"
 #include "report/filter.h"
 

@@ -83,7 +83,7 @@ Group GroupIndex::Describe(GroupId group) const {
   Group described{.by = by_, .stacks = example.stacks};
   if (by_ == GroupBy::kThread) {
     described.thread = example.id;
-    described.frame.file = name.text;
+    described.frame = {.file = name.text, .is_file = false};
     return described;
   }
   LocationId location_id = example.id;
@@ -99,6 +99,7 @@ Group GroupIndex::Describe(GroupId group) const {
   if (by_ != GroupBy::kFunction) {
     described.frame.file = name.text;
     described.frame.line = name.line;
+    if (by_ == GroupBy::kModule) described.frame.is_file = false;
   }
   return described;
 }

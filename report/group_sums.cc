@@ -1,9 +1,9 @@
 #include "report/group_sums.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
 #include <string>
-
-#include "fmt/format.h"
 
 namespace allocline {
 namespace {

@@ -7,7 +7,9 @@
 #define ALLOCLINE_REPORT_LOAD_PROFILE_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "recording/reader.h"
@@ -28,7 +30,7 @@ struct LoadProfileOptions {
 absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
                                     const LoadProfileOptions& options);
 
-// "[mmap]" of format::kDomainMmap, "[malloc]", "[domain 17]".
+// "malloc", "mmap", "domain 17".
 std::string DomainName(uint32_t domain);
 
 }  // namespace allocline

@@ -25,7 +25,7 @@ std::string NormalizedPath(std::string_view path) {
     if (absolute || !out.empty()) out += '/';
     out += part;
   }
-  if (out.empty() && !path.empty()) out = absolute ? "/" : ".";
+  if (out.empty() && !path.empty()) out.assign(1, absolute ? '/' : '.');
   return out;
 }
 

@@ -139,7 +139,8 @@ struct Site {
 // A module the symbolizer could not make full use of.
 struct ModuleProblem {
   std::string path;
-  std::string problem;  // one line
+  std::string problem;     // one line
+  int64_t live_bytes = 0;  // whose user's line is in the module, and has no line number
 };
 
 // What a report says before its first line.
@@ -148,10 +149,11 @@ struct ProfileSummary {
   std::optional<std::string> label;  // the snapshot this is, if not the end of the recording
   std::string program, host, allocator;
   uint32_t pid = 0;
-  uint32_t flags = 0;       // format::HeaderFlag
-  uint32_t state = 0;       // format::StateBit
-  uint64_t elapsed_ns = 0;  // from the start of the recording to this snapshot, or to its end; 0 = not known
-  int64_t live_bytes = 0;   // sums over the sites before any filter
+  uint32_t flags = 0;        // format::HeaderFlag
+  uint32_t state = 0;        // format::StateBit
+  uint32_t first_errno = 0;  // why the recording could not grow, or be a file
+  uint64_t elapsed_ns = 0;   // from the start of the recording to this snapshot, or to its end; 0 = not known
+  int64_t live_bytes = 0;    // sums over the sites before any filter
   int64_t live_blocks = 0;
   uint64_t peak_bytes = 0;
   uint64_t peak_slack_bytes = 0;  // the true peak is at most this much higher
@@ -179,6 +181,11 @@ class Profile {
   const std::shared_ptr<const StackTable>& shared_stacks() const { return stacks_; }
   const std::vector<Site>& sites() const { return sites_; }
   const ProfileSummary& summary() const { return summary_; }
+
+  // The same sites under another header.
+  Profile WithSummary(ProfileSummary summary) && {
+    return Profile(std::move(stacks_), std::move(sites_), std::move(summary));
+  }
 
  private:
   std::shared_ptr<const StackTable> stacks_;

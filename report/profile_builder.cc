@@ -1,11 +1,12 @@
 #include "report/profile_builder.h"
 
+#include <fmt/format.h>
+
 #include <string>
 #include <tuple>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
-#include "fmt/format.h"
 #include "report/path_text.h"
 #include "report/string_pool.h"
 

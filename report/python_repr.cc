@@ -1,6 +1,7 @@
 #include "report/python_repr.h"
 
-#include "fmt/format.h"
+#include <fmt/format.h>
+
 #include "report/escape.h"
 
 namespace allocline {

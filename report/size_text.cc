@@ -1,9 +1,9 @@
 #include "report/size_text.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <iterator>
-
-#include "fmt/format.h"
 
 namespace allocline {
 namespace {

@@ -1,11 +1,12 @@
 #include "report/statistics.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 #include <tuple>
 #include <utility>
 
-#include "fmt/format.h"
 #include "report/group_index.h"
 #include "report/group_sums.h"
 #include "report/python_repr.h"

@@ -1,9 +1,10 @@
 #include "report/traceback.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
-#include "fmt/format.h"
 #include "report/python_repr.h"
 #include "report/source_lines.h"
 
@@ -18,7 +19,8 @@ Frame FrameOf(const Location& location) {
   return {.file = location.where,
           .line = location.file.empty() ? 0 : location.line,
           .function = location.function,
-          .module = location.module};
+          .module = location.module,
+          .is_file = !location.file.empty()};
 }
 
 Traceback::Traceback(std::vector<Frame> frames, std::optional<uint32_t> total_frames)

@@ -22,6 +22,7 @@ struct Frame {
   uint32_t line = 0;
   std::string_view function = {};
   std::string_view module = {};
+  bool is_file = true;  // `file` is a source file, not what stands for one
 
   bool operator==(const Frame& other) const { return file == other.file && line == other.line; }
   std::strong_ordering operator<=>(const Frame& other) const;

@@ -1,0 +1,277 @@
+#include "report/load_profile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "report/frame_resolver.h"
+#include "report/profile_builder.h"
+#include "report/thread_split.h"
+
+namespace allocline {
+namespace {
+
+class ProfileLoader {
+ public:
+  ProfileLoader(const Recording& recording, Symbolizer* symbolizer, const LoadProfileOptions& options)
+      : recording_(recording), options_(options), resolver_(recording, symbolizer, &builder_) {
+    if (options_.user_line.main_executable.empty()) options_.user_line.main_executable = MainExecutable();
+  }
+
+  Profile Load() && {
+    counters_ = options_.snapshot ? recording_.CountersAt(*options_.snapshot) : recording_.Counters();
+    ResolveFrames();
+    BuildStacks();
+    FillSummary();
+    if (options_.by_thread) {
+      AddSitesByThread();
+    } else {
+      AddSites();
+    }
+    return AttributeProblems(std::move(builder_).Build(UserLineRule(options_.user_line)));
+  }
+
+ private:
+  // What a recorded node becomes: the stack of its locations, and the domain its outermost frame names.
+  struct BuiltNode {
+    StackId stack = kRootStack;
+    uint32_t domain = format::kDomainMalloc;
+    enum : uint8_t { kUnused, kUsed, kBuilt } state = kUnused;
+  };
+
+  // The header's path may be cut; the modules' are not.
+  std::string MainExecutable() const {
+    std::string program = recording_.header().program;
+    if (program.size() + 1 < sizeof(format::FileHeader::program)) return program;
+    for (const RecordedModule& module : recording_.modules()) {
+      if (module.path.starts_with(program)) return module.path;
+    }
+    return program;
+  }
+
+  NodeId NodeOf(SiteId site) const {
+    NodeId node = recording_.sites()[site];
+    return node < recording_.nodes().size() ? node : 0;
+  }
+
+  // Only frames that a site in use needs are worth resolving.
+  void ResolveFrames() {
+    const std::vector<RecordedNode>& nodes = recording_.nodes();
+    built_.resize(std::max<size_t>(nodes.size(), 1));
+    std::vector<format::Frame> frames;
+    for (SiteId site = 1; site < counters_.size(); ++site) {
+      if (!counters_[site].any()) continue;
+      for (NodeId node = NodeOf(site); node != 0 && node < nodes.size() && nodes[node].frame != 0;
+           node = nodes[node].parent) {
+        if (built_[node].state == BuiltNode::kUsed) break;
+        built_[node].state = BuiltNode::kUsed;
+        frames.push_back(nodes[node].frame);
+      }
+    }
+    resolver_.Resolve(std::move(frames));
+  }
+
+  void BuildStacks() {
+    built_[0].state = BuiltNode::kBuilt;
+    for (NodeId node = 1; node < built_.size(); ++node) {
+      if (built_[node].state == BuiltNode::kUsed) BuildNode(node);
+    }
+  }
+
+  void BuildNode(NodeId innermost) {
+    const std::vector<RecordedNode>& nodes = recording_.nodes();
+    std::vector<NodeId>& path = path_;
+    path.clear();
+    NodeId caller = innermost;
+    // A parent that is out of range or not written ends the stack: it counts as the root.
+    for (; caller < nodes.size() && built_[caller].state == BuiltNode::kUsed; caller = nodes[caller].parent) {
+      path.push_back(caller);
+    }
+    BuiltNode current = caller < nodes.size() && built_[caller].state == BuiltNode::kBuilt ? built_[caller] : built_[0];
+    for (; !path.empty(); path.pop_back()) {
+      format::Frame frame = nodes[path.back()].frame;
+      if (format::IsVirtual(frame) && format::KindOf(frame) == format::VirtualKind::kDomain) {
+        current.domain = static_cast<uint32_t>(format::PayloadOf(frame));
+      }
+      std::span<const LocationId> locations = resolver_.LocationsOf(frame);
+      for (auto location = locations.rbegin(); location != locations.rend(); ++location) {
+        current.stack = builder_.Push(current.stack, *location);
+      }
+      built_[path.back()] = current;
+    }
+  }
+
+  Site SiteOf(SiteId id) const {
+    const BuiltNode& node = built_[NodeOf(id)];
+    return {.stack = node.stack, .domain = node.domain};
+  }
+
+  void AddSites() {
+    for (SiteId id = 1; id < counters_.size(); ++id) {
+      const SiteCounters& counters = counters_[id];
+      if (!counters.any()) continue;
+      Site site = SiteOf(id);
+      site.live_bytes = counters.live_bytes();
+      site.live_blocks = counters.live_blocks();
+      site.total_bytes = counters.allocated_bytes;
+      site.total_blocks = counters.allocated_blocks;
+      builder_.AddSite(site);
+    }
+  }
+
+  void AddSitesByThread() {
+    AddThreads();
+    // Each thread's counters are in the order of sites, so one step of every thread at a time visits site by site.
+    std::vector<size_t> next(recording_.threads().size(), 0);
+    std::vector<ThreadCounters> of_site;
+    for (const auto& [id, threads] : ThreadsBySite()) {
+      of_site.clear();
+      for (uint32_t thread : threads) {
+        of_site.push_back({thread, recording_.threads()[thread].counters[next[thread]++].second});
+      }
+      ThreadSplit split = SplitByThread(of_site);
+      Site site = SiteOf(id);
+      for (const ThreadShare& share : split.shares) {
+        if (share.live_bytes == 0 && share.live_blocks == 0 && share.total_blocks == 0) continue;  // it only freed
+        site.thread = share.thread;
+        site.live_bytes = share.live_bytes;
+        site.live_blocks = share.live_blocks;
+        site.total_bytes = share.total_bytes;
+        site.total_blocks = share.total_blocks;
+        builder_.AddSite(site);
+      }
+      if (!split.exact) builder_.summary().shared_bytes += counters_[id].live_bytes();
+    }
+  }
+
+  // The threads that counted something for each site, by rising site.
+  std::vector<std::pair<SiteId, std::vector<uint32_t>>> ThreadsBySite() const {
+    std::vector<std::pair<SiteId, std::vector<uint32_t>>> sites;
+    std::vector<uint32_t> index_of(counters_.size(), 0);
+    for (SiteId id = 0; id < counters_.size(); ++id) {
+      if (!counters_[id].any()) continue;
+      index_of[id] = static_cast<uint32_t>(sites.size());
+      sites.push_back({id, {}});
+    }
+    for (uint32_t thread = 0; thread < recording_.threads().size(); ++thread) {
+      for (const auto& [id, counters] : recording_.threads()[thread].counters) {
+        sites[index_of[id]].second.push_back(thread);
+      }
+    }
+    return sites;
+  }
+
+  void AddThreads() {
+    for (const RecordedThread& thread : recording_.threads()) {
+      std::string name = thread.name;
+      if (thread.kind == format::ThreadKind::kOrphans) name = "[threads without a state]";
+      if (thread.kind == format::ThreadKind::kInherited) name = "[inherited from the parent process]";
+      std::string label = name;
+      if (thread.kind == format::ThreadKind::kThread) label = fmt::format("{} (tid {})", name, thread.tid);
+      if (thread.threads_served > 1) {
+        label = fmt::format("{} (tid {}, and {} before it)", name, thread.tid, thread.threads_served - 1);
+      }
+      builder_.AddThread({.tid = thread.tid, .name = name, .label = label, .threads_served = thread.threads_served});
+    }
+    builder_.summary().by_thread = true;
+  }
+
+  void FillSummary() {
+    const format::FileHeader& header = recording_.header();
+    ProfileSummary& summary = builder_.summary();
+    summary.recording = recording_.path();
+    summary.program = header.program;
+    summary.host = header.host;
+    summary.allocator = header.allocator;
+    summary.pid = header.pid;
+    summary.flags = header.flags;
+    summary.state = header.state;
+    summary.first_errno = header.first_errno;
+    summary.peak_bytes = recording_.peak_bytes();
+    summary.rss_bytes = header.rss_bytes;
+    summary.container_usage_bytes = header.container_usage_bytes;
+    summary.container_limit_bytes = header.container_limit_bytes;
+    uint64_t end_ns = header.end_monotonic_ns;
+    if (options_.snapshot) {
+      const RecordedSnapshot& snapshot = recording_.snapshots()[*options_.snapshot];
+      summary.label = snapshot.label;
+      summary.peak_bytes = snapshot.peak_bytes;
+      summary.rss_bytes = snapshot.rss_bytes;
+      summary.container_usage_bytes = snapshot.container_usage_bytes;
+      summary.container_limit_bytes = snapshot.container_limit_bytes;
+      summary.rows = snapshot.rows;
+      end_ns = snapshot.monotonic_ns;
+    }
+    if (end_ns > header.start_monotonic_ns) summary.elapsed_ns = end_ns - header.start_monotonic_ns;
+    // One thread flushes its own peak exactly; of more, each may hide up to K bytes from the total.
+    uint64_t threads = 0;
+    for (const RecordedThread& thread : recording_.threads()) threads += !thread.counters.empty();
+    if (threads > 1) summary.peak_slack_bytes = threads * header.peak_slack_bytes;
+    summary.tracer_bytes = header.tracer_private_bytes;
+    summary.nested_events = header.nested_events;
+    summary.truncated_stacks = header.truncated_stacks;
+    std::copy(std::begin(header.drops), std::end(header.drops), summary.drops.begin());
+    if (counters_.size() > format::kOverflowSite) {
+      summary.overflow_bytes = counters_[format::kOverflowSite].live_bytes();
+    }
+    summary.damage = recording_.damage();
+  }
+
+  // Charges each module with a problem the live bytes whose line is unknown because of it.
+  Profile AttributeProblems(Profile profile) const {
+    if (resolver_.problems().empty()) return profile;
+    absl::flat_hash_map<std::string, int64_t> unresolved;
+    for (const Site& site : profile.sites()) {
+      const Location& location = profile.stacks().UserLine(site.stack);
+      if (location.level < ResolutionLevel::kLine) unresolved[std::string(location.module)] += site.live_bytes;
+    }
+    ProfileSummary summary = profile.summary();
+    for (ModuleProblem problem : resolver_.problems()) {
+      problem.live_bytes = unresolved[problem.path];
+      summary.problems.push_back(std::move(problem));
+    }
+    return std::move(profile).WithSummary(std::move(summary));
+  }
+
+  const Recording& recording_;
+  LoadProfileOptions options_;
+  ProfileBuilder builder_;
+  FrameResolver resolver_;
+  std::vector<SiteCounters> counters_;  // index: SiteId
+  std::vector<BuiltNode> built_;        // index: NodeId
+  std::vector<NodeId> path_;            // scratch of BuildNode
+};
+
+}  // namespace
+
+absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
+                                    const LoadProfileOptions& options) {
+  if (options.snapshot && *options.snapshot >= recording.snapshots().size()) {
+    return absl::OutOfRangeError(fmt::format("{}: has {} snapshots, not one of index {}", recording.path(),
+                                             recording.snapshots().size(), *options.snapshot));
+  }
+  if (options.snapshot && options.by_thread) {
+    return absl::InvalidArgumentError(fmt::format(
+        "{}: a snapshot is a sum over threads; only the end of the recording, without @LABEL, can be split by thread",
+        recording.path()));
+  }
+  return ProfileLoader(recording, symbolizer, options).Load();
+}
+
+std::string DomainName(uint32_t domain) {
+  switch (domain) {
+    case format::kDomainMalloc:
+      return "malloc";
+    case format::kDomainMmap:
+      return "mmap";
+    default:
+      return fmt::format("domain {}", domain);
+  }
+}
+
+}  // namespace allocline

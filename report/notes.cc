@@ -1,0 +1,118 @@
+#include "report/notes.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "report/escape.h"
+#include "report/size_text.h"
+
+namespace allocline {
+namespace {
+
+struct ReasonText {
+  std::string_view name;
+  std::string_view sentence;  // after "N events (X) "
+};
+ReasonText TextOf(format::DropReason reason) {
+  switch (reason) {
+    case format::DropReason::kBeforeStart:
+      return {"before_start", "were served before the tracer had started, and are not counted"};
+    case format::DropReason::kNoThreadState:
+      return {"no_thread_state", "are not counted: there was no memory for a thread's state"};
+    case format::DropReason::kPointerMapFull:
+      return {"pointer_map_full", "are not counted: there was no address space for the pointer map"};
+    case format::DropReason::kTooLarge:
+      return {"too_large", "are not counted: blocks of 1 TiB or more, or at addresses above 2^47"};
+    case format::DropReason::kRecordingFull:
+      return {"recording_full", "are counted, but under no line: the recording could not grow"};
+    case format::DropReason::kDomainFull:
+      return {"domain_full", "are not counted: too many domains"};
+  }
+  return {"unknown", "were dropped for a reason this version does not know"};
+}
+
+std::string Bytes(uint64_t bytes) { return SizeText(static_cast<double>(bytes)); }
+
+void AddStateNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  if (summary.state & format::kStateDiskFull) {
+    notes->push_back(fmt::format("the recording could not grow ({}): stacks first seen after that are under no line",
+                                 std::strerror(static_cast<int>(summary.first_errno))));
+  }
+  if (summary.state & format::kStateTableFull) {
+    notes->push_back("a table of the recording is full: stacks first seen after that are under no line");
+  }
+  if (summary.state & format::kStateInMemory) {
+    notes->push_back(fmt::format("the output directory refused the recording ({}): it was kept in memory",
+                                 std::strerror(static_cast<int>(summary.first_errno))));
+  }
+  if (summary.state & format::kStateNoUnwinder) {
+    notes->push_back("libunwind was not found: every stack has one frame, the caller of the allocator");
+  }
+  if (summary.flags & format::kFlagForked) {
+    notes->push_back(fmt::format("pid {} began as a fork: what was live in its parent then is counted", summary.pid));
+  }
+}
+
+void AddDropNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  for (uint32_t i = 0; i < summary.drops.size(); ++i) {
+    const format::Drop& drop = summary.drops[i];
+    if (drop.events == 0 && drop.bytes == 0) continue;
+    notes->push_back(fmt::format("{} events ({}) {}", drop.events, Bytes(drop.bytes),
+                                 TextOf(static_cast<format::DropReason>(i)).sentence));
+  }
+  if (summary.nested_events > 0) {
+    notes->push_back(
+        fmt::format("{} allocations were made by signal handlers inside the tracer: their callers are unknown",
+                    summary.nested_events));
+  }
+  if (summary.truncated_stacks > 0) {
+    notes->push_back(fmt::format("{} stacks were deeper than {} frames and are cut there", summary.truncated_stacks,
+                                 format::kMaxDepth));
+  }
+}
+
+// A module is worth a line when it hides at least a hundredth of the live bytes.
+void AddProblemNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  std::vector<ModuleProblem> problems = summary.problems;
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const auto& a, const auto& b) { return a.live_bytes > b.live_bytes; });
+  for (const ModuleProblem& problem : problems) {
+    if (problem.live_bytes <= 0 || problem.live_bytes < summary.live_bytes / 100) continue;
+    notes->push_back(fmt::format("no lines for {} of live bytes in {}: {}",
+                                 PercentText(problem.live_bytes, summary.live_bytes), Printable(problem.path),
+                                 Printable(problem.problem)));
+  }
+}
+
+}  // namespace
+
+std::string_view DropReasonName(format::DropReason reason) { return TextOf(reason).name; }
+
+std::string PercentText(int64_t part, int64_t whole) {
+  if (whole <= 0 || part == whole) return whole <= 0 ? "0%" : "100%";
+  if (part == 0) return "0%";
+  double percent = 100.0 * static_cast<double>(part) / static_cast<double>(whole);
+  return fmt::format("{:.1f}%", std::clamp(percent, 0.1, 99.9));
+}
+
+std::vector<std::string> NotesOf(const ProfileSummary& summary) {
+  std::vector<std::string> notes;
+  for (const std::string& damage : summary.damage) {
+    notes.push_back(fmt::format("the recording is damaged: {}", Printable(damage)));
+  }
+  AddStateNotes(summary, &notes);
+  AddDropNotes(summary, &notes);
+  if (summary.by_thread && summary.shared_bytes != 0) {
+    notes.push_back(
+        fmt::format("{} of live bytes are from lines where several threads allocate and free: how they are "
+                    "split over those threads is an estimate",
+                    PercentText(summary.shared_bytes, summary.live_bytes)));
+  }
+  AddProblemNotes(summary, &notes);
+  return notes;
+}
+
+}  // namespace allocline
