@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
-#include <tuple>
+#include <utility>
 
 #include "base/status_macros.h"
 #include "recording/table_reader.h"
@@ -67,32 +67,23 @@ absl::Status CounterTable::ReadOwners(TableMap& map) {
                                    [this](size_t, const ChunkOwner& owner) { owners_.push_back(owner); });
 }
 
-absl::Status CounterTable::Visit(
-    absl::FunctionRef<absl::Status(uint32_t, uint64_t, const SiteCounters&, const Origin&)> visit) const {
+void CounterTable::Visit(absl::FunctionRef<void(uint32_t, uint64_t, const SiteCounters&)> visit) const {
   std::vector<uint32_t> order;  // chunks by thread and group: those of one thread and group add up
   for (uint32_t chunk = 0; chunk < chunks_.size(); ++chunk) {
     if (owned(chunk) && Counts(chunks_[chunk])) order.push_back(chunk);
   }
-  auto key = [this](uint32_t chunk) { return std::tuple(owners_[chunk].thread_plus_one, owners_[chunk].group, chunk); };
-  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return key(a) < key(b); });
+  auto key = [this](uint32_t chunk) { return std::pair(owners_[chunk].thread_plus_one, owners_[chunk].group); };
+  std::stable_sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) { return key(a) < key(b); });
 
   for (size_t first = 0, next = 0; first < order.size(); first = next) {
-    const ChunkOwner& owner = owners_[order[first]];
-    while (next < order.size() && owners_[order[next]].thread_plus_one == owner.thread_plus_one &&
-           owners_[order[next]].group == owner.group) {
-      ++next;
-    }
+    const ChunkOwner owner = owners_[order[first]];
+    while (next < order.size() && key(order[next]) == key(order[first])) ++next;
     for (uint32_t i = 0; i < format::kSitesPerChunk; ++i) {
       SiteCounters sum;
       for (size_t k = first; k < next; ++k) sum += ValueOf(chunks_[order[k]].counters[i]);
-      if (!sum.any()) continue;
-      const Origin origin{.counter_offset = order[first] * sizeof(CounterChunk) + i * sizeof(Counter),
-                          .owner_offset = order[first] * sizeof(ChunkOwner)};
-      RETURN_IF_ERROR(
-          visit(owner.thread_plus_one - 1, uint64_t{owner.group} * format::kSitesPerChunk + i, sum, origin));
+      if (sum.any()) visit(owner.thread_plus_one - 1, uint64_t{owner.group} * format::kSitesPerChunk + i, sum);
     }
   }
-  return absl::OkStatus();
 }
 
 SiteCounters CounterTable::ownerless() const {
@@ -101,12 +92,6 @@ SiteCounters CounterTable::ownerless() const {
     if (!owned(chunk)) sum += SumOf(chunks_[chunk]);
   }
   return sum;
-}
-
-uint64_t CounterTable::first_ownerless_offset() const {
-  size_t chunk = 0;
-  while (chunk < chunks_.size() && (owned(chunk) || !Counts(chunks_[chunk]))) ++chunk;
-  return chunk * sizeof(CounterChunk);
 }
 
 }  // namespace allocline

@@ -35,19 +35,11 @@ class CounterTable {
   // Whether nothing was freed between the two looks.
   bool quiet() const { return quiet_; }
 
-  // Where a value comes from, for messages.
-  struct Origin {
-    uint64_t counter_offset;  // in the table of counters
-    uint64_t owner_offset;    // in the table of chunk owners
-  };
-  // Calls visit(thread record, site, counters, origin) for everything counted, by rising thread and rising site. The
-  // ids are as the file has them, not checked.
-  absl::Status Visit(
-      absl::FunctionRef<absl::Status(uint32_t thread, uint64_t site, const SiteCounters&, const Origin&)> visit) const;
-  // What chunks without an owner count. None has, unless the table of owners is torn.
+  // Calls visit(thread record, site, counters) for everything counted, by rising thread and rising site. The ids are
+  // as the file has them, not checked.
+  void Visit(absl::FunctionRef<void(uint32_t thread, uint64_t site, const SiteCounters&)> visit) const;
+  // What chunks count that have no owner. In a whole file, none has.
   SiteCounters ownerless() const;
-  // Offset of the first such chunk in the table of counters.
-  uint64_t first_ownerless_offset() const;
 
  private:
   bool owned(size_t chunk) const { return chunk < owners_.size() && owners_[chunk].thread_plus_one != 0; }

@@ -14,12 +14,15 @@
 //
 // What a reader may rely on, at any instant:
 //   (1) header.extent_count extents are complete in the directory (release store; read it with acquire).
-//   (2) Table.used bytes of a table are reserved; a fixed-size record in it whose *tag field* is 0 is not written yet
-//       (its writer is between reserving and publishing) and is to be ignored. Tag fields are named below.
+//   (2) TableHead.used bytes of a table are reserved, and lie in its extents: read `used` first, then the directory. A
+//       fixed-size record in it whose *tag field* is 0 is not written yet (its writer is between reserving and
+//       publishing) and is to be ignored; in a table of variable-size records it ends the table. Tags are named below.
 //   (3) Counters only grow. live = allocated - freed is never negative if every `freed` of every chunk is read first,
-//       then an acquire fence, then every `allocated`.
-//   (4) A site is published before a counter of it is non-zero; a node before its site; a module before the first
-//       node with an address in it. So: read counters first, then sites, then nodes, then modules.
+//       then an acquire fence, then every `allocated` (of the chunks there are by then).
+//   (4) A thread is published before a chunk it owns, a chunk's owner and a site before a counter of theirs is
+//       non-zero; a node before its site; a module before the first node with an address in it. A snapshot counts
+//       nothing that the counters do not. So: read snapshots, then counters, then owners, threads, sites, nodes and
+//       modules.
 //
 // Version rule: a change an old reader would misread raises kMajorVersion, and readers refuse other majors. A new
 // table, a new header field in reserved space, a new flag or record kind that can be skipped raises kMinorVersion.
@@ -310,7 +313,8 @@ inline constexpr uint32_t kMaxLabelBytes = 1024;  // longer labels are cut
 // ---------------------------------------------------------------- symbols (stand-alone snapshots)
 
 // What one native frame resolved to, most recent (innermost inlined) location first.
-// Followed by: SymbolLocation[location_count], then string bytes they point into, padding to 8.
+// Followed by: SymbolLocation[location_count], then string bytes they point into, padding to 8. No two names share a
+// byte, so that a small file cannot unpack to a huge value.
 struct SymbolRecord {
   uint32_t record_bytes;      // tag
   uint32_t location_count;

@@ -24,6 +24,7 @@ namespace {
 
 // Sums as a damaged file may have them: they wrap and do not overflow.
 int64_t Add(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
+int64_t Negative(int64_t a) { return static_cast<int64_t>(-static_cast<uint64_t>(a)); }
 
 // Reads all records of a table of variable size, each by parse(bytes).
 template <typename Value, typename Parse>
@@ -51,8 +52,8 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   RETURN_IF_ERROR(ReadSymbols());
   NoteWhatIsMissing();
   RETURN_IF_ERROR(CheckStacks());
-  RETURN_IF_ERROR(ChargeCounters());
-  RETURN_IF_ERROR(ChargeSnapshots());
+  ChargeCounters();
+  ChargeSnapshots();
   SumUp();
   return std::move(recording_);
 }
@@ -69,10 +70,10 @@ absl::Status RecordingParser::ReadThreads() {
   recording_.header_ = map_.header();  // the totals that go with the threads' unflushed parts
   return ForEachRecord<ThreadRecord>(map_, TableKind::kThreads, [this](size_t, const ThreadRecord& record) {
     if (record.kind == 0) {
-      thread_of_record_.emplace_back(std::nullopt);
+      thread_of_record_.push_back(kNotWritten);
       return;
     }
-    thread_of_record_.emplace_back(recording_.threads_.size());
+    thread_of_record_.push_back(recording_.threads_.size());
     recording_.threads_.push_back({.kind = format::ThreadKind{record.kind},
                                    .tid = record.tid,
                                    .threads_served = record.threads_served,
@@ -80,7 +81,7 @@ absl::Status RecordingParser::ReadThreads() {
                                    .counters = {}});
     unflushed_live_ = Add(unflushed_live_, record.pending_bytes);
     if (record.peak_epoch == recording_.header_.peak_epoch) {
-      unflushed_peak_ = std::max(unflushed_peak_, record.pending_peak);
+      above_live_ = std::max(above_live_, Add(record.pending_peak, Negative(record.pending_bytes)));
     }
   });
 }
@@ -129,21 +130,20 @@ absl::Status RecordingParser::ReadSymbols() {
 void RecordingParser::NoteWhatIsMissing() {
   recording_.file_bytes_ = map_.file_bytes();
   for (uint32_t kind = 1; kind < format::kTableCount; ++kind) {
-    const uint64_t missing = map_.Missing(TableKind{kind});
-    if (missing == 0) continue;
-    recording_.damage_.push_back(fmt::format("the file ends at {}: of the table of {}, {} of {} bytes are missing",
-                                             map_.file_bytes(), TableName(TableKind{kind}), missing,
-                                             missing + map_.Readable(TableKind{kind})));
+    if (const uint64_t missing = map_.Missing(TableKind{kind}); missing > 0) {
+      recording_.damage_.push_back(fmt::format("{} of {} bytes of the table of {} are not in the file", missing,
+                                               missing + map_.Readable(TableKind{kind}), TableName(TableKind{kind})));
+    }
   }
 }
 
-// Walks outward from every site, through each node once: all stacks must end at the root.
+// Walks outward from every site, through each node once.
 absl::Status RecordingParser::CheckStacks() {
   enum State : uint8_t { kUnseen, kOnThisPath, kEndsAtRoot, kCutShort };
   const std::vector<RecordedNode>& nodes = recording_.nodes_;
   std::vector<State> state(nodes.size(), kUnseen);
   state[0] = kEndsAtRoot;
-  uint64_t stacks_cut_short = 0;
+  uint64_t cut_short = 0;
   std::vector<NodeId> path;
   for (SiteId site = 1; site < recording_.sites_.size(); ++site) {
     NodeId node = recording_.sites_[site];
@@ -165,106 +165,87 @@ absl::Status RecordingParser::CheckStacks() {
       return map_.Damaged(TableKind::kNodes, uint64_t{node} * sizeof(NodeRecord),
                           fmt::format("node {} is its own caller", node));
     }
-    if (end == kCutShort && !map_.Torn(TableKind::kNodes)) {
-      if (path.empty()) {
-        return map_.Damaged(TableKind::kSites, uint64_t{site} * sizeof(SiteRecord),
-                            fmt::format("site {} is at node {}, which does not exist", site, node));
-      }
-      return map_.Damaged(TableKind::kNodes, uint64_t{path.back()} * sizeof(NodeRecord),
-                          fmt::format("the caller of node {} is {}, which does not exist", path.back(), node));
-    }
     for (NodeId passed : path) state[passed] = end;
-    stacks_cut_short += end == kCutShort;
+    cut_short += end == kCutShort;
   }
-  if (stacks_cut_short > 0) {
-    recording_.damage_.push_back(fmt::format("{} stacks have lost their outer frames", stacks_cut_short));
-  }
+  if (cut_short > 0) recording_.damage_.push_back(fmt::format("{} stacks have lost their outer frames", cut_short));
   return absl::OkStatus();
 }
 
-std::optional<size_t> RecordingParser::ThreadOf(uint32_t record) {
-  if (record < thread_of_record_.size()) return thread_of_record_[record];
-  if (!map_.Torn(TableKind::kThreads)) return std::nullopt;
-  recording_.threads_.emplace_back();  // it counted, so it was there: all that is known of it
+// The thread to charge for a record of the table of threads. One whose record is missing counted, so it was there:
+// that is all that is known of it.
+size_t RecordingParser::ThreadOf(uint32_t record) {
+  if (record < thread_of_record_.size() && thread_of_record_[record] != kNotWritten) return thread_of_record_[record];
+  ++threads_without_record_;
+  recording_.threads_.emplace_back();
   return recording_.threads_.size() - 1;
 }
 
-absl::Status RecordingParser::ChargeCounters() {
+void RecordingParser::ChargeCounters() {
   SiteCounters lost = counters_.ownerless();
-  if (lost.any() && !map_.Torn(TableKind::kChunkOwners)) {
-    return map_.Damaged(TableKind::kCounters, counters_.first_ownerless_offset(), "a chunk that counts has no owner");
+  uint32_t record = UINT32_MAX;  // of the thread charged now
+  size_t thread = 0;
+  counters_.Visit([&](uint32_t owner, uint64_t site, const SiteCounters& counters) {
+    if (!Exists(site)) {
+      lost += counters;
+      return;
+    }
+    if (record != owner) thread = ThreadOf(record = owner);
+    recording_.threads_[thread].counters.emplace_back(static_cast<SiteId>(site), counters);
+  });
+  if (threads_without_record_ > 0) {
+    recording_.damage_.push_back(fmt::format("the records of {} threads are missing", threads_without_record_));
   }
-  std::optional<uint32_t> record;  // of the thread charged now
-  std::optional<size_t> thread;
-  RETURN_IF_ERROR(counters_.Visit(
-      [&](uint32_t owner, uint64_t site, const SiteCounters& counters, const CounterTable::Origin& origin) {
-        if (record != owner) {
-          record = owner;
-          thread = ThreadOf(owner);
-        }
-        if (!thread) {
-          return map_.Damaged(TableKind::kChunkOwners, origin.owner_offset,
-                              fmt::format("a chunk belongs to thread record {}, which does not exist", owner));
-        }
-        if (Exists(site)) {
-          recording_.threads_[*thread].counters.emplace_back(static_cast<SiteId>(site), counters);
-        } else if (site != 0 && map_.Torn(TableKind::kSites)) {
-          lost += counters;
-        } else {
-          return map_.Damaged(TableKind::kCounters, origin.counter_offset,
-                              fmt::format("something was counted for site {}, which does not exist", site));
-        }
-        return absl::OkStatus();
-      }));
-  if (lost.any()) {
-    recording_.damage_.push_back(fmt::format("{} live bytes in {} blocks belong to stacks that are missing",
-                                             lost.live_bytes(), lost.live_blocks()));
-    recording_.threads_.push_back({.kind = format::ThreadKind::kOrphans,
-                                   .tid = 0,
-                                   .threads_served = 0,
-                                   .name = "",
-                                   .counters = {{format::kOverflowSite, lost}}});
-  }
-  return absl::OkStatus();
+  if (!lost.any()) return;
+  recording_.damage_.push_back(fmt::format("{} live bytes in {} blocks belong to stacks that are missing",
+                                           lost.live_bytes(), lost.live_blocks()));
+  recording_.threads_.push_back({.kind = format::ThreadKind::kOrphans,
+                                 .tid = 0,
+                                 .threads_served = 0,
+                                 .name = "",
+                                 .counters = {{format::kOverflowSite, lost}}});
 }
 
-absl::Status RecordingParser::ChargeSnapshots() {
+void RecordingParser::ChargeSnapshots() {
+  uint64_t changed = 0;
   for (RecordedSnapshot& snapshot : recording_.snapshots_) {
     SiteCounters lost;
     for (const auto& [site, growth] : snapshot.growth) {
-      if (Exists(site)) continue;
-      if (!map_.Torn(TableKind::kSites)) {
-        return map_.Damaged(
-            TableKind::kSnapshots, 0,
-            fmt::format("the snapshot '{}' counts for site {}, which does not exist", snapshot.label, site));
-      }
-      lost += growth;
+      if (!Exists(site)) lost += growth;
     }
     if (!lost.any()) continue;
+    ++changed;
     std::erase_if(snapshot.growth, [this](const auto& entry) { return !Exists(entry.first); });
     if (snapshot.growth.empty() || snapshot.growth.front().first != format::kOverflowSite) {
       snapshot.growth.emplace(snapshot.growth.begin(), format::kOverflowSite, SiteCounters{});
     }
     snapshot.growth.front().second += lost;
   }
-  return absl::OkStatus();
+  if (changed > 0) recording_.damage_.push_back(fmt::format("{} snapshots count for stacks that are missing", changed));
 }
 
-// Live: the counters are exact to the event, the totals are flushed now and then and add up only roughly while a
-// thread is at it. So the counters decide, unless they were caught on the move or are not all there.
-// Peak: what the thread with the highest unflushed peak would make of it if it flushed now.
+// Live: the counters are exact to the event, the totals are flushed now and then and miss a share while a thread is at
+// it. So the counters decide, unless they were caught on the move or are not all there.
+// Peak: as if the thread whose unflushed share was highest flushed now.
 void RecordingParser::SumUp() {
-  int64_t live = Add(static_cast<int64_t>(recording_.header_.live_bytes), unflushed_live_);
+  const int64_t flushed = Add(static_cast<int64_t>(recording_.header_.live_bytes), unflushed_live_);
+  int64_t live = flushed;
+  uint64_t negative = 0;
   if (counters_.quiet() && !map_.Torn(TableKind::kCounters)) {
     live = 0;
-    for (const RecordedThread& thread : recording_.threads_) {
-      for (const auto& [site, counters] : thread.counters) live = Add(live, counters.live_bytes());
+    std::vector<SiteCounters> sums = recording_.Counters();
+    for (SiteId site = 0; site < sums.size(); ++site) {
+      live = Add(live, sums[site].live_bytes());
+      negative += site != format::kOverflowSite && (sums[site].live_bytes() < 0 || sums[site].live_blocks() < 0);
     }
   }
-  const int64_t peak = Add(static_cast<int64_t>(recording_.header_.live_bytes), unflushed_peak_);
+  if (negative > 0) {
+    recording_.damage_.push_back(fmt::format(
+        "{} stacks have freed more than they allocated: the file was copied while its process ran", negative));
+  }
   recording_.live_bytes_ = static_cast<uint64_t>(std::max<int64_t>(live, 0));
-  recording_.peak_bytes_ = std::max(
-      {recording_.header_.peak_bytes, recording_.live_bytes_, static_cast<uint64_t>(std::max<int64_t>(peak, 0))});
+  recording_.peak_bytes_ = std::max({recording_.header_.peak_bytes, recording_.live_bytes_,
+                                     static_cast<uint64_t>(std::max<int64_t>(Add(flushed, above_live_), 0))});
 }
 
 }  // namespace allocline

@@ -5,16 +5,16 @@
 //
 //   snapshots -> freed -> allocated -> chunk owners -> threads and totals -> sites -> nodes -> modules
 //
-// So an id found in one table is complete in the tables read after it: one that leads nowhere is damage, not a race.
+// So what is found in one table is complete in the tables read after it.
 //
-// Damage that lies:  an id, a length or a link that cannot be. The answer is a DataLossError.
-// Damage that lacks: bytes beyond the end of the file. What is there is read, what hung on the rest is charged to
-//                    kOverflowSite so that the totals stay exact, and Recording::damage() says so.
+// A file may still lack what it refers to: its end was cut off, or someone copied it front to back while its process
+// ran. What is there is read then; what hangs on the rest is charged to kOverflowSite, so that the totals stay, and
+// Recording::damage() says how much that is. What cannot be in any recording (an extent over another, a record larger
+// than its table, a stack that calls itself) is a DataLossError.
 #ifndef ALLOCLINE_RECORDING_PARSER_H_
 #define ALLOCLINE_RECORDING_PARSER_H_
 
 #include <cstdint>
-#include <optional>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,25 +40,26 @@ class RecordingParser {
   absl::Status ReadModules();
   absl::Status ReadSymbols();
 
-  // Once all is read: do the ids lead somewhere?
+  // Once all is read: does everything lead somewhere?
   void NoteWhatIsMissing();
   absl::Status CheckStacks();
-  absl::Status ChargeCounters();
-  absl::Status ChargeSnapshots();
+  void ChargeCounters();
+  void ChargeSnapshots();
   void SumUp();
 
   bool Exists(uint64_t site) const {
     return site == format::kOverflowSite || (site < recording_.sites_.size() && recording_.sites_[site] != 0);
   }
-  // The thread to charge for a record of the table of threads, nullopt if there is no such record.
-  std::optional<size_t> ThreadOf(uint32_t record);
+  size_t ThreadOf(uint32_t record);
 
   TableMap map_;
   Recording recording_;
   CounterTable counters_;
-  std::vector<std::optional<size_t>> thread_of_record_;  // index in recording_.threads_, nullopt = not written yet
-  int64_t unflushed_live_ = 0;                           // over all threads
-  int64_t unflushed_peak_ = 0;                           // of the thread that has the highest
+  static constexpr size_t kNotWritten = SIZE_MAX;
+  std::vector<size_t> thread_of_record_;  // index in recording_.threads_
+  uint64_t threads_without_record_ = 0;
+  int64_t unflushed_live_ = 0;  // of all threads
+  int64_t above_live_ = 0;      // by how much the unflushed share of one thread was higher than it is now
 };
 
 }  // namespace allocline

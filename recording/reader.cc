@@ -61,9 +61,8 @@ absl::StatusOr<size_t> Recording::FindSnapshot(std::string_view label) const {
 std::vector<format::Frame> Recording::Stack(SiteId site) const {
   std::vector<format::Frame> stack;
   if (site >= sites_.size()) return stack;
-  for (NodeId node = sites_[site]; node != 0 && node < nodes_.size(); node = nodes_[node].parent) {
-    // Of a cycle the parser has made sure that there is none; of a stack cut short, that it ends.
-    if (nodes_[node].frame == 0) break;
+  // The parser has made sure that it ends.
+  for (NodeId node = sites_[site]; node < nodes_.size() && nodes_[node].frame != 0; node = nodes_[node].parent) {
     stack.push_back(nodes_[node].frame);
   }
   return stack;

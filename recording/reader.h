@@ -2,9 +2,10 @@
 //
 // A Recording is a copy: opening it takes one consistent look at the file (the order format.h prescribes) with pread,
 // never mmap, so a file that shrinks or a disk that fails is an error and not a SIGBUS. Nothing in the file is trusted:
-// every offset, count, id and length is checked, and a bad one is an absl::DataLossError naming the file, the offset
-// and what was expected. A recording cut short (a torn tail) is not an error if its header is whole: what is there is
-// read, and `damage` says what is missing.
+//   - what cannot be in any recording (extents that overlap, a record larger than its table, a stack that is its own
+//     caller) is an absl::DataLossError naming the file, the offset and what was expected;
+//   - what is only not there is not an error if the header is whole: the file was cut short, or copied while it grew.
+//     What is there is read, what hangs on the rest is charged to kOverflowSite, and `damage` says what is missing.
 //
 // Threads: a Recording is immutable once built; share it freely.
 #ifndef ALLOCLINE_RECORDING_READER_H_
@@ -50,7 +51,7 @@ struct RecordedModule {
 
 struct RecordedNode {
   NodeId parent = 0;
-  format::Frame frame = 0;      // 0: not written yet, or damaged; no site that counts leads here
+  format::Frame frame = 0;      // 0: not written yet, or damaged; a stack ends here
   bool operator==(const RecordedNode&) const = default;
 };
 
@@ -107,21 +108,22 @@ class Recording {
 
   // Counters of every site now (at the end of the recording), summed over threads. Index: SiteId.
   std::vector<SiteCounters> Counters() const;
-  // Counters as of snapshots()[index].
+  // Counters as of snapshots()[index], or of the last if there are not so many.
   std::vector<SiteCounters> CountersAt(size_t index) const;
   // The last snapshot labelled `label`; NotFound lists the labels there are.
   absl::StatusOr<size_t> FindSnapshot(std::string_view label) const;
 
-  // Frames of a site, most recent first. Empty for an unknown site; a cycle or a bad parent ends the stack.
+  // Frames of a site, most recent first. Empty for an unknown site, shorter than it was if nodes are missing.
   std::vector<format::Frame> Stack(SiteId site) const;
   // The module a native frame lies in, or nullptr.
   const RecordedModule* FindModule(format::Frame frame) const;
 
-  // Live bytes and peak with what the threads had not flushed yet.
+  // Live bytes and peak. Live is the sum of the counters, exact to the event, and the total the process keeps if it was
+  // counting while its file was read; the peak takes in what the threads had not flushed yet.
   uint64_t live_bytes() const { return live_bytes_; }
   uint64_t peak_bytes() const { return peak_bytes_; }
 
-  // What is missing or was skipped because the file is damaged or was cut short; empty if nothing.
+  // What is missing because the file was cut short or copied while its process ran; empty if nothing.
   const std::vector<std::string>& damage() const { return damage_; }
 
  private:

@@ -83,7 +83,7 @@ absl::Status TableMap::Refresh() {
   RETURN_IF_ERROR(CheckHeader());
   RETURN_IF_ERROR(ReadDirectory());
   RETURN_IF_ERROR(CheckNoOverlap());
-  RETURN_IF_ERROR(ClipTables());
+  ClipTables();
   return CheckStorage();
 }
 
@@ -125,7 +125,6 @@ absl::Status TableMap::ReadDirectory() {
                      fmt::format("{} extents, there is room for {}", count, format::kMaxExtents));
   }
   const uint64_t whole = std::min<uint64_t>(count, (file_bytes_ - format::kHeaderBytes) / sizeof(Extent));
-  directory_torn_ = whole < count;
   std::vector<Extent> directory(whole);
   RETURN_IF_ERROR(source_.ReadAt(format::kHeaderBytes, directory.data(), whole * sizeof(Extent)));
   // The size last: an extent is on disk before it is in the directory.
@@ -172,7 +171,7 @@ absl::Status TableMap::CheckNoOverlap() const {
   return absl::OkStatus();
 }
 
-absl::Status TableMap::ClipTables() {
+void TableMap::ClipTables() {
   for (uint32_t kind = 1; kind < format::kTableCount; ++kind) {
     Table& table = tables_[kind];
     for (const Extent& extent : table.extents) {
@@ -181,14 +180,8 @@ absl::Status TableMap::ClipTables() {
       if (there < extent.bytes) break;
     }
     table.used = header_.tables[kind].used;
-    if (table.used > table.capacity && !directory_torn_) {
-      return DamagedAt(offsetof(FileHeader, tables) + kind * sizeof(format::TableHead),
-                       fmt::format("the table of {} uses {} bytes, its extents have {}", TableName(TableKind{kind}),
-                                   table.used, table.capacity));
-    }
     table.readable = std::min(table.used, table.in_file);
   }
-  return absl::OkStatus();
 }
 
 absl::Status TableMap::CheckStorage() {

@@ -1,7 +1,8 @@
 // The tables of a recording as ranges of its file: which bytes each table has, and where they lie.
 //
-// Checks the header and the extent directory, and afterwards only gives out bytes that are there. A table whose extents
-// reach beyond the end of the file is *torn*: its prefix can be read, and Missing() says how much cannot.
+// Checks the header and the extent directory, and afterwards only gives out bytes that are there. A table that uses
+// more bytes than its extents have within the file is *torn*: its prefix can be read, and Missing() says how much
+// cannot. So it is when the file was cut, or was copied while it grew.
 //
 // Threads: one reader at a time. The file may be written meanwhile: every Refresh() looks again, in the order that
 //          makes its answer hold (a table's used bytes, then the extents, then the size of the file).
@@ -35,7 +36,7 @@ class TableMap {
 
   // Bytes of the table that are in use and in the file.
   uint64_t Readable(format::TableKind kind) const { return table(kind).readable; }
-  // Bytes of the table that are in use, but lie beyond the end of the file.
+  // Bytes of the table that are in use, but not in the file.
   uint64_t Missing(format::TableKind kind) const { return table(kind).used - table(kind).readable; }
   bool Torn(format::TableKind kind) const { return Missing(kind) != 0; }
 
@@ -58,13 +59,12 @@ class TableMap {
   absl::Status CheckHeader() const;
   absl::Status ReadDirectory();
   absl::Status CheckNoOverlap() const;
-  absl::Status ClipTables();
+  void ClipTables();
   absl::Status CheckStorage();
 
   ByteSource& source_;
   format::FileHeader header_{};
   uint64_t file_bytes_ = 0;
-  bool directory_torn_ = false;  // the file ends within the directory
   std::array<Table, format::kTableCount> tables_;
 };
 

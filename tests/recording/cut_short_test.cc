@@ -29,7 +29,8 @@ TEST_F(CutShortTest, WithoutItsCountersOnlyTheNumbersAreMissing) {
   const Recording recording = Read();
   EXPECT_THAT(recording.Stack(2), ElementsAre(0x1010, 0x1020, 0x3030));
   EXPECT_EQ(recording.live_bytes(), 130u);
-  EXPECT_THAT(recording.damage(), Contains(HasSubstr("of the table of counters, 2048 of 2048 bytes are missing")));
+  EXPECT_THAT(recording.damage(),
+              Contains(HasSubstr("2048 of 2048 bytes of the table of counters are not in the file")));
   EXPECT_THAT(recording.snapshots(), IsEmpty());
 }
 
@@ -75,7 +76,7 @@ TEST_F(CutShortTest, ARecordBeyondTheEndOfTheFileEndsItsTable) {
 TEST_F(CutShortTest, AnExtentWhoseEntryIsBeyondTheEndOfTheFileIsLostWithItsTable) {
   raw_.bytes().resize(format::kHeaderBytes + sizeof(format::Extent) + 5);
   const Recording recording = Read();
-  EXPECT_THAT(recording.damage(), Contains(HasSubstr("of the table of nodes, 96 of 96 bytes are missing")));
+  EXPECT_THAT(recording.damage(), Contains(HasSubstr("96 of 96 bytes of the table of nodes are not in the file")));
 }
 
 TEST_F(CutShortTest, WhatHungOnALostTableIsChargedToNoLineAndTheTotalStays) {

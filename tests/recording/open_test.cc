@@ -22,7 +22,7 @@
 #include "recording/reader.h"
 #include "tests/recording/random_recording.h"
 #include "tests/recording/raw_recording.h"
-#include "tests/recording/temporary_directory.h"
+#include "tests/support/temp_dir.h"
 
 namespace allocline {
 namespace {
@@ -31,7 +31,7 @@ using absl::StatusCode;
 using format::TableKind;
 using ::testing::HasSubstr;
 
-class OpenTest : public testing::Test {
+class OpenTest : public ::testing::Test {
  protected:
   void ExpectRefused(const std::string& path, StatusCode code, const std::string& what) {
     const absl::Status status = Recording::Open(path).status();
@@ -40,11 +40,11 @@ class OpenTest : public testing::Test {
     EXPECT_THAT(std::string(status.message()), HasSubstr(what));
   }
 
-  TemporaryDirectory directory_;
+  testing::TempDir directory_;
 };
 
 TEST_F(OpenTest, ARecordingIsRead) {
-  const std::string path = directory_.Write("program.1.allocline", RandomRecording(3).builder.Build());
+  const std::string path = directory_.WriteFile("program.1.allocline", RandomRecording(3).builder.Build());
   const absl::StatusOr<Recording> recording = Recording::Open(path);
   ASSERT_TRUE(recording.ok()) << recording.status();
   EXPECT_EQ(recording->path(), path);
@@ -53,15 +53,15 @@ TEST_F(OpenTest, ARecordingIsRead) {
 }
 
 TEST_F(OpenTest, NothingAtAllIsNotFound) {
-  ExpectRefused(directory_.Path("missing"), StatusCode::kNotFound, "No such file");
-  directory_.Write("file", "x");
-  ExpectRefused(directory_.Path("file/below"), StatusCode::kNotFound, "Not a directory");
+  ExpectRefused(directory_ / "missing", StatusCode::kNotFound, "No such file");
+  directory_.WriteFile("file", "x");
+  ExpectRefused(directory_ / "file/below", StatusCode::kNotFound, "Not a directory");
   ExpectRefused("", StatusCode::kNotFound, "No such file");
 }
 
 TEST_F(OpenTest, AFileOneMayNotReadIsPermissionDenied) {
-  const std::string path = directory_.Write("mine", RecordingBuilder().Build());
-  chmod(directory_.Path("").c_str(), 0755);
+  const std::string path = directory_.WriteFile("mine", RecordingBuilder().Build());
+  chmod(directory_.path().c_str(), 0755);
   chmod(path.c_str(), 0);
   const uid_t user = geteuid();
   ASSERT_EQ(seteuid(user == 0 ? 65534 : user), 0);  // root may read everything
@@ -70,7 +70,7 @@ TEST_F(OpenTest, AFileOneMayNotReadIsPermissionDenied) {
 }
 
 TEST_F(OpenTest, ADirectoryIsNoRecording) {
-  ExpectRefused(directory_.Path("."), StatusCode::kInvalidArgument, "is a directory, not a recording");
+  ExpectRefused(directory_.path(), StatusCode::kInvalidArgument, "is a directory, not a recording");
 }
 
 TEST_F(OpenTest, ADeviceIsNoRecordingAndIsNotReadForEver) {
@@ -80,13 +80,13 @@ TEST_F(OpenTest, ADeviceIsNoRecordingAndIsNotReadForEver) {
 }
 
 TEST_F(OpenTest, APipeIsNotWaitedFor) {
-  const std::string path = directory_.Path("pipe");
+  const std::string path = directory_ / "pipe";
   ASSERT_EQ(mkfifo(path.c_str(), 0600), 0);
   ExpectRefused(path, StatusCode::kInvalidArgument, "is a pipe");
 }
 
 TEST_F(OpenTest, ASocketIsNoRecording) {
-  const std::string path = directory_.Path("socket");
+  const std::string path = directory_ / "socket";
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
   sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
   ASSERT_LT(path.size(), sizeof(address.sun_path));
@@ -96,8 +96,8 @@ TEST_F(OpenTest, ASocketIsNoRecording) {
 }
 
 TEST_F(OpenTest, EmptyFilesAndTextsAreNoRecordings) {
-  ExpectRefused(directory_.Write("empty", ""), StatusCode::kInvalidArgument, "is empty");
-  ExpectRefused(directory_.Write("text", "hello\n"), StatusCode::kInvalidArgument, "is not a recording");
+  ExpectRefused(directory_.WriteFile("empty", ""), StatusCode::kInvalidArgument, "is empty");
+  ExpectRefused(directory_.WriteFile("text", "hello\n"), StatusCode::kInvalidArgument, "is not a recording");
 }
 
 TEST_F(OpenTest, AMemfdIsReadThroughProc) {
@@ -110,7 +110,7 @@ TEST_F(OpenTest, AMemfdIsReadThroughProc) {
 }
 
 TEST_F(OpenTest, AFileThatWasDeletedIsReadThroughProc) {
-  const std::string path = directory_.Write("gone", RecordingBuilder().Build());
+  const std::string path = directory_.WriteFile("gone", RecordingBuilder().Build());
   const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
   unlink(path.c_str());
   EXPECT_TRUE(Recording::Open("/proc/self/fd/" + std::to_string(fd.get())).ok());
@@ -119,7 +119,7 @@ TEST_F(OpenTest, AFileThatWasDeletedIsReadThroughProc) {
 // ---------------------------------------------------------------- sizes that are not what they seem
 
 // Extends a recording's table of `kind` by zeros that take no room on the disk.
-std::string Sparse(const TemporaryDirectory& directory, TableKind kind, uint64_t table_bytes) {
+std::string Sparse(const testing::TempDir& directory, TableKind kind, uint64_t table_bytes) {
   RecordingBuilder builder = RandomRecording(5).builder;
   builder.AddModule({.start = 0x1000, .end = 0x2000});
   builder.AddThread({.counters = {{format::kOverflowSite, {1, 1, 0, 0}}}});
@@ -129,7 +129,7 @@ std::string Sparse(const TemporaryDirectory& directory, TableKind kind, uint64_t
   raw.extent(kind).file_offset = raw.bytes().size();
   raw.extent(kind).bytes = table_bytes;
   raw.head(kind).used = table_bytes;
-  const std::string path = directory.Write("sparse", raw.bytes());
+  const std::string path = directory.WriteFile("sparse", raw.bytes());
   EXPECT_EQ(truncate(path.c_str(), static_cast<off_t>(raw.bytes().size() + table_bytes)), 0);
   return path;
 }
@@ -146,9 +146,9 @@ TEST_F(OpenTest, TerabytesOfZerosThatAreNotOnTheDiskAreRefusedAtOnce) {
 }
 
 TEST_F(OpenTest, AFewMegabytesOfZerosAreTakenAsTheyAre) {
-  const absl::StatusOr<Recording> recording = Recording::Open(Sparse(directory_, TableKind::kThreads, 1 << 20));
-  EXPECT_EQ(recording.status().code(), StatusCode::kDataLoss);  // its counters have lost their threads
-  EXPECT_THAT(std::string(recording.status().message()), HasSubstr("thread record"));
+  const absl::StatusOr<Recording> recording = Recording::Open(Sparse(directory_, TableKind::kNodes, 1 << 20));
+  ASSERT_TRUE(recording.ok()) << recording.status();
+  EXPECT_EQ(recording->nodes().size(), (1u << 20) / sizeof(format::NodeRecord));
 }
 
 TEST_F(OpenTest, AFileThatShrinksWhileItIsReadIsAnErrorAndNoCrash) {
@@ -158,7 +158,7 @@ TEST_F(OpenTest, AFileThatShrinksWhileItIsReadIsAnErrorAndNoCrash) {
     builder.AddCounters(thread, builder.AddSite(std::vector<format::Frame>{0x1000 + i}), {1, 1, 0, 0});
   }
   const std::string bytes = builder.Build();
-  const std::string path = directory_.Write("shrinking", bytes);
+  const std::string path = directory_.WriteFile("shrinking", bytes);
   std::jthread shrinker([&](std::stop_token stop) {
     while (!stop.stop_requested()) {
       if (truncate(path.c_str(), 8192) != 0 || truncate(path.c_str(), static_cast<off_t>(bytes.size())) != 0) abort();
@@ -175,7 +175,7 @@ TEST_F(OpenTest, AFileThatShrinksWhileItIsReadIsAnErrorAndNoCrash) {
 
 TEST_F(OpenTest, AWrittenRecordingIsReadAndOnlyItsOwnerMayReadIt) {
   const RandomRecording made(6);
-  const std::string path = directory_.Path("written");
+  const std::string path = directory_ / "written";
   ASSERT_TRUE(made.builder.WriteFile(path).ok());
   EXPECT_EQ(RecordingBuilder(Recording::Open(path).value()).Build(), made.builder.Build());
   struct stat status;
@@ -184,7 +184,7 @@ TEST_F(OpenTest, AWrittenRecordingIsReadAndOnlyItsOwnerMayReadIt) {
 }
 
 TEST_F(OpenTest, AFileThatIsThereStaysUnlessItIsToBeReplaced) {
-  const std::string path = directory_.Write("mine", "precious");
+  const std::string path = directory_.WriteFile("mine", "precious");
   const absl::Status status = RecordingBuilder().WriteFile(path);
   EXPECT_EQ(status.code(), StatusCode::kAlreadyExists) << status;
   EXPECT_EQ(std::filesystem::file_size(path), 8u);
@@ -193,24 +193,24 @@ TEST_F(OpenTest, AFileThatIsThereStaysUnlessItIsToBeReplaced) {
 }
 
 TEST_F(OpenTest, ALinkThatLeadsNowhereIsAFileThatIsThere) {
-  const std::string path = directory_.Path("link");
+  const std::string path = directory_ / "link";
   ASSERT_EQ(symlink("/nowhere", path.c_str()), 0);
   EXPECT_EQ(RecordingBuilder().WriteFile(path).code(), StatusCode::kAlreadyExists);
 }
 
 TEST_F(OpenTest, AFileThatCannotBeWrittenLeavesNothingBehind) {
-  EXPECT_EQ(RecordingBuilder().WriteFile(directory_.Path("missing/file")).code(), StatusCode::kNotFound);
+  EXPECT_EQ(RecordingBuilder().WriteFile(directory_ / "missing/file").code(), StatusCode::kNotFound);
   // A limit on the size of files fails in the middle of writing, as a full disk does.
   signal(SIGXFSZ, SIG_IGN);
   rlimit limit;
   getrlimit(RLIMIT_FSIZE, &limit);
   const rlimit small{.rlim_cur = 5000, .rlim_max = limit.rlim_max};
   setrlimit(RLIMIT_FSIZE, &small);
-  const absl::Status status = RecordingBuilder().WriteFile(directory_.Path("large"));
+  const absl::Status status = RecordingBuilder().WriteFile(directory_ / "large");
   setrlimit(RLIMIT_FSIZE, &limit);
   EXPECT_EQ(status.code(), StatusCode::kUnavailable) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("large: cannot be written: File too large"));
-  EXPECT_TRUE(std::filesystem::is_empty(directory_.Path("")));
+  EXPECT_TRUE(std::filesystem::is_empty(directory_.path()));
 }
 
 }  // namespace

@@ -18,7 +18,11 @@ class Dice {
     for (char& c : text) c = static_cast<char>(Below(256));
     return text;
   }
-  SiteCounters Counters() { return {Magnitude(), Magnitude(), Magnitude(), Magnitude()}; }
+  // No more is freed than allocated, and sums of a thousand do not overflow.
+  SiteCounters Counters() {
+    const uint64_t bytes = Magnitude() >> 11, blocks = Magnitude() >> 11;
+    return {bytes, blocks, Below(bytes + 1), Below(blocks + 1)};
+  }
 
  private:
   std::mt19937_64 random_;

@@ -1,4 +1,4 @@
-// Damage of records: ids that lead nowhere, sizes that cannot be. Each kind is refused with its place.
+// Damage of records: sizes that cannot be are refused with their place, ids that lead nowhere are read around.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -14,8 +14,12 @@ namespace {
 
 using absl::StatusCode;
 using format::TableKind;
+using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 using ::testing::Pair;
+using ::testing::SizeIs;
 
 using Stack = std::vector<format::Frame>;
 
@@ -24,67 +28,106 @@ class RecordDamageTest : public DamageTest {};
 // ---------------------------------------------------------------- stacks
 
 // Node ids of Small(): 0 root, 1 overflow, 2 = 0x3030, 3 = 0x1020, 4 = 0x1010 (site 2), 5 = 0x1011 (site 3).
-TEST_F(RecordDamageTest, ASiteAtANodeThatDoesNotExistIsDamage) {
+TEST_F(RecordDamageTest, ASiteAtANodeThatIsMissingHasNoStack) {
   raw_.record<format::SiteRecord>(TableKind::kSites, 2).node = 6;
-  ExpectRefused(StatusCode::kDataLoss, "site 2 is at node 6, which does not exist (table of sites, byte 8)");
+  const Recording recording = Read();
+  EXPECT_THAT(recording.Stack(2), IsEmpty());
+  EXPECT_EQ(recording.Counters()[2], (SiteCounters{100, 1, 0, 0}));
+  EXPECT_THAT(recording.damage(), ElementsAre("1 stacks have lost their outer frames"));
 }
 
-TEST_F(RecordDamageTest, ASiteAtANodeThatIsNotWrittenIsDamage) {
+TEST_F(RecordDamageTest, ASiteAtANodeThatIsNotWrittenHasNoStack) {
   raw_.record<format::NodeRecord>(TableKind::kNodes, 4).frame = 0;
-  ExpectRefused(StatusCode::kDataLoss, "site 2 is at node 4, which does not exist");
+  const Recording recording = Read();
+  EXPECT_THAT(recording.Stack(2), IsEmpty());
+  EXPECT_THAT(recording.damage(), ElementsAre("1 stacks have lost their outer frames"));
 }
 
-TEST_F(RecordDamageTest, ACallerThatDoesNotExistIsDamage) {
+TEST_F(RecordDamageTest, ACallerThatIsMissingEndsTheStacksOfAllItCalled) {
   raw_.record<format::NodeRecord>(TableKind::kNodes, 3).parent = UINT32_MAX;
-  ExpectRefused(StatusCode::kDataLoss, "the caller of node 3 is 4294967295, which does not exist");
+  const Recording recording = Read();
+  EXPECT_THAT(recording.Stack(2), ElementsAre(0x1010, 0x1020));
+  EXPECT_THAT(recording.Stack(3), ElementsAre(0x1011, 0x1020));
+  EXPECT_THAT(recording.damage(), ElementsAre("2 stacks have lost their outer frames"));
 }
 
-TEST_F(RecordDamageTest, ANodeThatCallsItselfIsDamage) {
+TEST_F(RecordDamageTest, ANodeThatCallsItselfIsRefused) {
   raw_.record<format::NodeRecord>(TableKind::kNodes, 3).parent = 3;
-  ExpectRefused(StatusCode::kDataLoss, "node 3 is its own caller");
+  ExpectRefused(StatusCode::kDataLoss, "node 3 is its own caller (table of nodes, byte 48)");
 }
 
-TEST_F(RecordDamageTest, ACircleOfCallersIsDamage) {
+TEST_F(RecordDamageTest, ACircleOfCallersIsRefused) {
   raw_.record<format::NodeRecord>(TableKind::kNodes, 2).parent = 5;
   ExpectRefused(StatusCode::kDataLoss, "is its own caller");
 }
 
 TEST_F(RecordDamageTest, TheErrorNamesTheOffsetInTheFile) {
-  raw_.record<format::NodeRecord>(TableKind::kNodes, 3).parent = 99;
+  raw_.record<format::NodeRecord>(TableKind::kNodes, 3).parent = 3;
   const uint64_t offset = raw_.extent(TableKind::kNodes).file_offset + 3 * sizeof(format::NodeRecord);
   ExpectRefused(StatusCode::kDataLoss, "damaged at offset " + std::to_string(offset) + ": ");
 }
 
 // ---------------------------------------------------------------- counters
 
-TEST_F(RecordDamageTest, CountersOfNoOneAreDamage) {
+// What can be charged to no site goes where the totals stay right, and is told.
+class LostCountersTest : public RecordDamageTest {
+ protected:
+  void ExpectLost(const SiteCounters& lost, const std::string& told) {
+    const Recording recording = Read();
+    EXPECT_EQ(recording.live_bytes(), 130u);
+    EXPECT_EQ(recording.Counters()[format::kOverflowSite], lost);
+    EXPECT_THAT(recording.damage(), Contains(told));
+  }
+};
+
+TEST_F(LostCountersTest, AChunkWithoutAnOwner) {
   raw_.record<format::ChunkOwner>(TableKind::kChunkOwners, 1).thread_plus_one = 0;
-  ExpectRefused(StatusCode::kDataLoss, "a chunk that counts has no owner (table of counters, byte 1024)");
+  ExpectLost({50, 2, 20, 1}, "30 live bytes in 1 blocks belong to stacks that are missing");
 }
 
-TEST_F(RecordDamageTest, MoreChunksThatCountThanOwnersAreDamage) {
+TEST_F(LostCountersTest, AChunkBehindTheLastOwner) {
   raw_.head(TableKind::kChunkOwners).used -= sizeof(format::ChunkOwner);
-  ExpectRefused(StatusCode::kDataLoss, "a chunk that counts has no owner");
+  ExpectLost({50, 2, 20, 1}, "30 live bytes in 1 blocks belong to stacks that are missing");
 }
 
-TEST_F(RecordDamageTest, AnOwnerThatDoesNotExistIsDamage) {
-  raw_.record<format::ChunkOwner>(TableKind::kChunkOwners, 1).thread_plus_one = 3;
-  ExpectRefused(StatusCode::kDataLoss, "thread record 2, which does not exist (table of chunk owners, byte 8)");
-}
-
-TEST_F(RecordDamageTest, CountersOfASiteThatDoesNotExistAreDamage) {
+TEST_F(LostCountersTest, AChunkOfSitesThatAreMissing) {
   raw_.record<format::ChunkOwner>(TableKind::kChunkOwners, 1).group = UINT32_MAX;
-  ExpectRefused(StatusCode::kDataLoss, "site 137438953443, which does not exist");
+  ExpectLost({50, 2, 20, 1}, "30 live bytes in 1 blocks belong to stacks that are missing");
 }
 
-TEST_F(RecordDamageTest, CountersOfASiteThatIsNotWrittenAreDamage) {
+TEST_F(LostCountersTest, ASiteThatIsNotWritten) {
+  raw_.record<format::SiteRecord>(TableKind::kSites, 2).node = 0;
   raw_.record<format::SiteRecord>(TableKind::kSites, 3).node = 0;
-  ExpectRefused(StatusCode::kDataLoss, "site 3, which does not exist");
+  ExpectLost({150, 3, 20, 1}, "130 live bytes in 2 blocks belong to stacks that are missing");
 }
 
-TEST_F(RecordDamageTest, CountersOfSiteZeroAreDamage) {
+TEST_F(LostCountersTest, SiteZero) {
   raw_.record<format::CounterChunk>(TableKind::kCounters, 0).counters[0].freed_blocks = 1;
-  ExpectRefused(StatusCode::kDataLoss, "site 0, which does not exist");
+  ExpectLost({0, 0, 0, 1}, "0 live bytes in -1 blocks belong to stacks that are missing");
+}
+
+TEST_F(LostCountersTest, SnapshotsToo) {
+  raw_.record<format::SiteRecord>(TableKind::kSites, 2).node = 0;
+  raw_.record<format::SiteRecord>(TableKind::kSites, 3).node = 0;
+  const Recording recording = Read();
+  EXPECT_EQ(recording.CountersAt(0)[format::kOverflowSite], (SiteCounters{100, 1, 0, 0}));
+  EXPECT_EQ(recording.CountersAt(1)[format::kOverflowSite], (SiteCounters{150, 3, 20, 1}));
+  EXPECT_THAT(recording.damage(), Contains("2 snapshots count for stacks that are missing"));
+}
+
+TEST_F(RecordDamageTest, AThreadWhoseRecordIsMissingKeepsItsCounters) {
+  raw_.record<format::ChunkOwner>(TableKind::kChunkOwners, 1).thread_plus_one = 3;
+  const Recording recording = Read();
+  ASSERT_THAT(recording.threads(), SizeIs(3));
+  EXPECT_THAT(recording.threads()[1].counters, IsEmpty());
+  EXPECT_EQ(recording.threads()[2].name, "");
+  EXPECT_THAT(recording.threads()[2].counters, ElementsAre(Pair(3, SiteCounters{50, 2, 20, 1})));
+  EXPECT_THAT(recording.damage(), ElementsAre("the records of 1 threads are missing"));
+}
+
+TEST_F(RecordDamageTest, ASiteFreedByMoreThanItAllocatedIsTold) {
+  raw_.record<format::CounterChunk>(TableKind::kCounters, 1).counters[3].freed_blocks = 3;
+  EXPECT_THAT(Read().damage(), ElementsAre(HasSubstr("1 stacks have freed more than they allocated")));
 }
 
 // ---------------------------------------------------------------- records of variable size
@@ -183,8 +226,11 @@ TEST_F(RecordDamageTest, ASiteThatDoesNotRiseIsDamage) {
   ExpectRefused(WithPayload({2, 10, 1, 0, 0, UINT32_MAX - 1, 10, 1, 0, 0}, 2), StatusCode::kDataLoss, "on by");
 }
 
-TEST_F(RecordDamageTest, ASnapshotOfASiteThatDoesNotExistIsDamage) {
-  ExpectRefused(WithPayload({3, 10, 1, 0, 0}, 1), StatusCode::kDataLoss, "counts for site 3, which does not exist");
+TEST_F(RecordDamageTest, ASnapshotAddsWhatIsLostToWhatCouldNotBeAttributed) {
+  const absl::StatusOr<Recording> recording = WithPayload({1, 5, 1, 0, 0, 1, 7, 1, 0, 0, 1, 10, 1, 0, 0}, 3).Parse();
+  ASSERT_TRUE(recording.ok()) << recording.status();
+  EXPECT_THAT(recording->snapshots()[0].growth,
+              ElementsAre(Pair(1, SiteCounters{15, 2, 0, 0}), Pair(2, SiteCounters{7, 1, 0, 0})));
 }
 
 TEST_F(RecordDamageTest, ASymbolThatClaimsMoreThanItsRecordIsDamage) {
