@@ -2,7 +2,7 @@
 #   allocline_library(NAME SRCS a.cc b.cc [DEPS x y])      -> libNAME.a, alias allocline::NAME
 #   allocline_test(NAME SRCS a_test.cc [DEPS x y] [LABELS ...] [TIMEOUT s] [SERIAL])   every TEST() becomes a ctest of its own
 #       (SERIAL: never beside another one, for what measures time)
-#   allocline_bench(NAME SRCS a_bench.cc [DEPS x y])
+#   allocline_bench(NAME SRCS a_bench.cc [DEPS x y])   the target `benchmarks` builds all of them
 #
 # A test has one or more labels, and each label LABEL a target LABEL_tests that builds all tests carrying it:
 #   unit        (the default) parts by themselves: run again under the address sanitizer
@@ -53,9 +53,11 @@ endif()
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES ${properties})
 endfunction()
 
+add_custom_target(benchmarks)
 function(allocline_bench name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} benchmark::benchmark)
+  add_dependencies(benchmarks ${name})
 endfunction()

@@ -1,0 +1,142 @@
+#include "bench/end_to_end/variant.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "recording/reader.h"
+
+namespace allocline::bench {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool InPath(const char* program) {
+  return system((std::string("command -v ") + program + " >/dev/null 2>&1").c_str()) == 0;
+}
+
+uint64_t BytesBelow(const std::string& directory) {
+  uint64_t bytes = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    if (entry.is_regular_file()) bytes += entry.file_size();
+  }
+  return bytes;
+}
+
+// Blocks allocated by the process that left the one recording in `directory`. In a child: see process.h.
+uint64_t RecordedAllocations(const std::string& directory) {
+  int channel[2];
+  if (pipe(channel) != 0) Die("no pipe");
+  const pid_t child = fork();
+  if (child == 0) {
+    uint64_t blocks = 0;
+    for (const auto& entry : fs::directory_iterator(directory)) {
+      const auto recording = Recording::Open(entry.path().string());
+      if (!recording.ok()) Die(std::string(recording.status().message()));
+      for (const SiteCounters& counters : recording->Counters()) blocks += counters.allocated_blocks;
+    }
+    _exit(write(channel[1], &blocks, sizeof blocks) == static_cast<ssize_t>(sizeof blocks) ? 0 : 1);
+  }
+  close(channel[1]);
+  uint64_t blocks = 0;
+  if (read(channel[0], &blocks, sizeof blocks) != static_cast<ssize_t>(sizeof blocks)) blocks = 0;
+  close(channel[0]);
+  waitpid(child, nullptr, 0);
+  return blocks;
+}
+
+void Check(const Run& run, const Command& command) {
+  if (run.usage.ok()) return;
+  Die(command.arguments[0] + " ended with status " + std::to_string(run.usage.status) + ": " + run.text.substr(0, 500));
+}
+
+void Measure(Run* run, const Command& command, const std::function<void()>& during) {
+  Process process = Process::Start(command);
+  if (during) {
+    const double begin = MonotonicSeconds();
+    during();
+    run->work_s = MonotonicSeconds() - begin;
+  }
+  run->usage = process.Wait();
+  run->text = ReadFile(command.output);
+}
+
+void RunUnderHeaptrack(Run* run, const Command& command, const Tools& tools, const std::string& directory,
+                       const std::function<void()>& during) {
+  const std::string fifo = tools.scratch + "/heaptrack.fifo", between = tools.scratch + "/heaptrack.interpreted";
+  unlink(fifo.c_str());
+  unlink(between.c_str());
+  if (mkfifo(fifo.c_str(), 0600) != 0 || mkfifo(between.c_str(), 0600) != 0) Die("mkfifo failed in " + tools.scratch);
+  static const bool have_zstd = InPath("zstd");
+  Command compress, interpret;
+  compress.arguments = {have_zstd ? "zstd" : "gzip", "-c"};
+  compress.input = between;
+  compress.output = directory + "/interpreted";
+  interpret.arguments = {tools.heaptrack_interpreter};
+  interpret.input = fifo;
+  interpret.output = between;
+  compress.errors = interpret.errors = "/dev/null";
+  Process compressor = Process::Start(compress), interpreter = Process::Start(interpret);
+  Measure(run, command, during);
+  close(open(fifo.c_str(), O_RDWR));  // if the program never came to open it, the reader waits for a writer
+  const Usage interpreted = interpreter.Wait(), compressed = compressor.Wait();
+  run->helpers.cpu_s = interpreted.cpu_s + compressed.cpu_s;
+  run->helpers.peak_rss_bytes = std::max(interpreted.peak_rss_bytes, compressed.peak_rss_bytes);
+}
+
+}  // namespace
+
+const char* Name(Variant variant) {
+  switch (variant) {
+    case Variant::kUntraced:
+      return "untraced";
+    case Variant::kAllocline:
+      return "allocline";
+    case Variant::kHeaptrack:
+      return "heaptrack";
+  }
+  return "";
+}
+
+std::vector<Variant> Tools::variants() const {
+  std::vector<Variant> all = {Variant::kUntraced, Variant::kAllocline};
+  if (!heaptrack_preload.empty()) all.push_back(Variant::kHeaptrack);
+  return all;
+}
+
+Run RunAs(Variant variant, Command command, const Tools& tools, const std::function<void()>& during) {
+  Run run;
+  const std::string directory = tools.scratch + "/recorded";
+  fs::remove_all(directory);
+  fs::create_directory(directory);
+  command.output = tools.scratch + "/stdout";
+  switch (variant) {
+    case Variant::kUntraced:
+      Measure(&run, command, during);
+      Check(run, command);
+      return run;
+    case Variant::kAllocline:
+      command.environment.emplace_back("LD_PRELOAD", tools.tracer);
+      command.environment.emplace_back("ALLOCLINE_OUTPUT", directory);
+      Measure(&run, command, during);
+      Check(run, command);
+      run.allocations = RecordedAllocations(directory);
+      if (run.allocations == 0) Die(command.arguments[0] + ": allocline recorded nothing");
+      break;
+    case Variant::kHeaptrack:
+      command.environment.emplace_back("LD_PRELOAD", tools.heaptrack_preload);
+      command.environment.emplace_back("DUMP_HEAPTRACK_OUTPUT", tools.scratch + "/heaptrack.fifo");
+      RunUnderHeaptrack(&run, command, tools, directory, during);
+      Check(run, command);
+      break;
+  }
+  run.output_bytes = BytesBelow(directory);
+  if (run.output_bytes == 0) Die(command.arguments[0] + std::string(": nothing recorded by ") + Name(variant));
+  return run;
+}
+
+}  // namespace allocline::bench
