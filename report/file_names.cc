@@ -17,7 +17,7 @@ std::string_view LastComponents(std::string_view path, size_t count) {
     if (slash == std::string_view::npos) return path;
     begin = slash;
   }
-  return begin == 0 ? path : path.substr(begin + 1);
+  return path.substr(begin + 1);
 }
 
 }  // namespace

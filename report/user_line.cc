@@ -63,8 +63,9 @@ bool IsAny(std::string_view text, const std::array<std::string_view, n>& names) 
 }
 
 bool IsAllocatorName(std::string_view name) {
-  constexpr std::array kOperators = {"operator new"sv, "operator delete"sv, "_Znw"sv, "_Zna"sv, "_Zdl"sv, "_Zda"sv};
-  if (IsAny(name, kAllocatorEntries) || StartsWithAny(name, kOperators)) return true;
+  constexpr std::array kOperators = {"operator new"sv, "operator new[]"sv, "operator delete"sv, "operator delete[]"sv};
+  constexpr std::array kMangledOperators = {"_Znw"sv, "_Zna"sv, "_Zdl"sv, "_Zda"sv};
+  if (IsAny(name, kAllocatorEntries) || IsAny(name, kOperators) || StartsWithAny(name, kMangledOperators)) return true;
   return std::any_of(kAllocatorPrefixes.begin(), kAllocatorPrefixes.end(), [&](std::string_view prefix) {
     return name.starts_with(prefix) && IsAny(name.substr(prefix.size()), kAllocatorEntries);
   });

@@ -1,0 +1,203 @@
+#include "report/user_line.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "report/profile_builder.h"
+
+namespace allocline {
+namespace {
+
+constexpr const char* kProgram = "/app/connector";
+constexpr const char* kLibstdcxx = "/usr/lib/x86_64-linux-gnu/libstdc++.so.6";
+
+FrameRole RoleOf(const Location& location, UserLineOptions options = {}) {
+  options.main_executable = kProgram;
+  return UserLineRule(std::move(options)).Classify(location);
+}
+FrameRole RoleOfFunction(std::string_view function) { return RoleOf({.function = function, .module = kProgram}); }
+
+// `where` of the user's line of a stack, given most recent frame first.
+std::string UserLineOf(const std::vector<Location>& frames, UserLineOptions options = {}) {
+  options.main_executable = kProgram;
+  ProfileBuilder builder;
+  StackId stack = kRootStack;
+  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+    stack = builder.Push(stack, builder.AddLocation(*frame));
+  }
+  builder.AddSite({.stack = stack, .live_bytes = 1, .live_blocks = 1});
+  Profile profile = std::move(builder).Build(UserLineRule(std::move(options)));
+  return std::string(profile.stacks().UserLine(profile.sites()[0].stack).where);
+}
+
+TEST(UserLineTest, TheLineThatGrowsAVectorIsTheUsers) {
+  EXPECT_EQ(UserLineOf({
+                {.file = "/usr/include/c++/12/bits/new_allocator.h",
+                 .line = 137,
+                 .function = "std::__new_allocator<Row>::allocate(unsigned long, void const*)",
+                 .module = kProgram,
+                 .inlined = true},
+                {.file = "/usr/include/c++/12/bits/vector.tcc",
+                 .line = 459,
+                 .function = "void std::vector<Row>::_M_realloc_insert<Row>(Row&&)",
+                 .module = kProgram},
+                {.file = "/src/collect_all.cc", .line = 61, .function = "FetchAll()", .module = kProgram},
+                {.file = "/src/main.cc", .line = 12, .function = "main", .module = kProgram},
+            }),
+            "/src/collect_all.cc");
+}
+
+TEST(UserLineTest, AllocatorEntriesAreNeverTheUsersLineEvenInTheProgram) {
+  EXPECT_EQ(UserLineOf({{.file = "/src/my_new.cc", .function = "operator new(unsigned long)", .module = kProgram},
+                        {.file = "/src/use.cc", .function = "Use()", .module = kProgram}}),
+            "/src/use.cc");
+}
+
+TEST(UserLineTest, WithoutAUsersFrameTheInnermostOneOutsideTheAllocatorStandsIn) {
+  EXPECT_EQ(UserLineOf({{.function = "operator new(unsigned long)", .module = kLibstdcxx},
+                        {.function = "std::locale::_S_initialize()", .module = kLibstdcxx},
+                        {.function = "_dl_init", .module = "/lib64/ld-linux-x86-64.so.2"}}),
+            "std::locale::_S_initialize() [libstdc++.so.6]");
+}
+
+TEST(UserLineTest, WithNothingButAllocatorEntriesTheInnermostStandsIn) {
+  EXPECT_EQ(UserLineOf({{.function = "malloc", .module = "/lib/libjemalloc.so.2"}}), "malloc [libjemalloc.so.2]");
+}
+
+TEST(UserLineTest, SyntheticFramesAreNeverTheUsersLineWhileThereIsCode) {
+  EXPECT_EQ(UserLineOf({{.function = "deep", .module = "/lib/libdeep.so"},
+                        {.where = "[callers beyond 1000 frames]", .role = FrameRole::kSynthetic}}),
+            "deep [libdeep.so]");
+  EXPECT_EQ(UserLineOf({{.where = "[not attributed]", .role = FrameRole::kSynthetic}}), "[not attributed]");
+}
+
+TEST(UserLineTest, AFrameWithoutAFileIsJudgedByItsModule) {
+  EXPECT_EQ(RoleOf({.function = "handler", .module = kProgram}), FrameRole::kUser);
+  EXPECT_EQ(RoleOf({.function = "handler", .module = "/app/plugin.so"}), FrameRole::kUser);
+  EXPECT_EQ(RoleOf({.module = "/app/plugin.so"}), FrameRole::kUser);
+  EXPECT_EQ(RoleOf({.function = "sqlite3_exec", .module = "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0"}),
+            FrameRole::kLibrary);
+  EXPECT_EQ(RoleOf({.function = "clock", .module = "[vdso]"}), FrameRole::kLibrary);
+  EXPECT_EQ(RoleOf({.where = "<unknown>"}), FrameRole::kLibrary);
+}
+
+TEST(UserLineTest, TheProgramIsTheUsersWhereverItLies) {
+  UserLineRule rule({.main_executable = "/usr/lib/gcc/x86_64-linux-gnu/12/cc1plus"});
+  EXPECT_EQ(rule.Classify({.function = "xmalloc", .module = "/usr/lib/gcc/x86_64-linux-gnu/12/cc1plus"}),
+            FrameRole::kUser);
+}
+
+TEST(UserLineTest, ASystemLibraryWithDebugInformationIsStillALibrary) {
+  EXPECT_EQ(RoleOf({.file = "/build/sqlite3-3.40.1/sqlite3.c",
+                    .function = "sqlite3MemMalloc",
+                    .module = "/usr/lib/x86_64-linux-gnu/libsqlite3.so.0"}),
+            FrameRole::kLibrary);
+}
+
+TEST(UserLineTest, HeadersOfPackageManagersAreLibraries) {
+  for (const char* file :
+       {"/usr/include/nlohmann/json.hpp", "/usr/local/include/x.h", "/opt/vendor/include/sdk.h",
+        "/home/me/vcpkg/installed/x64-linux/include/a.h", "/src/build/vcpkg_installed/x64-linux/include/a.h",
+        "/home/me/.conan/data/zlib/1.2/_/_/package/1/include/z.h", "/home/me/.conan2/p/b/x/include/z.h",
+        "/root/.cargo/registry/src/index/serde/lib.rs", "/rustc/90b35a6/library/alloc/src/vec/mod.rs",
+        "/src/build/_deps/abseil-src/absl/strings/cord.cc", "/src/third_party/re2/re2.cc"}) {
+    EXPECT_EQ(RoleOf({.file = file, .function = "f()", .module = kProgram}), FrameRole::kLibrary) << file;
+  }
+  for (const char* file : {"/usr/src/app/connector.cc", "/opt/connector/src/connector.cc", "src/connector.cc",
+                           "/home/me/include/mine.h", "/app/libs/mine.cc"}) {
+    EXPECT_EQ(RoleOf({.file = file, .function = "f()", .module = kProgram}), FrameRole::kUser) << file;
+  }
+}
+
+TEST(UserLineTest, StandardNamespacesAreLibrariesByName) {
+  for (const char* function :
+       {"std::vector<int, std::allocator<int> >::reserve(unsigned long)", "void std::sort<int*>(int*, int*)",
+        "std::__cxx11::basic_string<char> std::operator+<char>(char const*, std::string const&)",
+        "__gnu_cxx::new_allocator<int>::allocate(unsigned long)", "boost::asio::io_context::run()",
+        "decltype(auto) std::__invoke<Job&>(Job&)"}) {
+    EXPECT_EQ(RoleOfFunction(function), FrameRole::kLibrary) << function;
+  }
+  for (const char* function : {"std::vector<Row> Fetch<int>(std::string const&)", "mystd::vector::push()", "FetchAll()",
+                               "Wrap(std::vector<int>)", "main::{lambda(std::string)#1}::operator()(std::string) const",
+                               "Connector::operator std::string() const"}) {
+    EXPECT_EQ(RoleOfFunction(function), FrameRole::kUser) << function;
+  }
+}
+
+TEST(UserLineTest, AllocatorEntriesAreKnownByName) {
+  for (const char* function :
+       {"malloc", "calloc", "realloc", "posix_memalign", "__libc_malloc", "je_malloc", "mi_calloc",
+        "operator new(unsigned long)", "operator new[](unsigned long, std::align_val_t)", "_Znwm", "mmap64", "__mmap",
+        "__rust_alloc"}) {
+    EXPECT_EQ(RoleOfFunction(function), FrameRole::kAllocator) << function;
+  }
+  for (const char* function : {"my_malloc", "malloc_stats", "Pool::malloc(unsigned long)", "operator newline()",
+                               "Widget::operator new(unsigned long)"}) {
+    EXPECT_EQ(RoleOfFunction(function), FrameRole::kUser) << function;
+  }
+  EXPECT_EQ(RoleOf({.function = "Anything()", .module = "/opt/allocline/lib/liballocline.so.0"}),
+            FrameRole::kAllocator);
+  EXPECT_EQ(RoleOf({.file = "/usr/include/allocline/allocline.h", .function = "allocline_track", .module = kProgram}),
+            FrameRole::kAllocator);
+}
+
+TEST(UserLineTest, PathsOfTheCommandLineOverrideTheBuiltInOnes) {
+  Location header{.file = "/usr/include/mine/pool.h", .function = "Pool::Grow()", .module = kProgram};
+  Location library{.function = "grow", .module = "/usr/lib/libmine.so"};
+  EXPECT_EQ(RoleOf(header, {.user_paths = {"/usr/include/mine"}}), FrameRole::kUser);
+  EXPECT_EQ(RoleOf(header, {.user_paths = {"/usr/include/min"}}), FrameRole::kLibrary) << "not a whole folder";
+  EXPECT_EQ(RoleOf(library, {.user_paths = {"*/libmine.so"}}), FrameRole::kUser);
+  Location source{.file = "/app/vendored/x.cc", .function = "f()", .module = kProgram};
+  EXPECT_EQ(RoleOf(source, {.lib_paths = {"/app/vendored"}}), FrameRole::kLibrary);
+  EXPECT_EQ(RoleOf(source, {.user_paths = {"/app"}, .lib_paths = {"/app/vendored"}}), FrameRole::kLibrary)
+      << "the longer one decides";
+  EXPECT_EQ(RoleOf(source, {.user_paths = {"/app/vendored"}, .lib_paths = {"/app"}}), FrameRole::kUser);
+  EXPECT_EQ(RoleOf(source, {.user_paths = {"/app"}, .lib_paths = {"/app"}}), FrameRole::kUser);
+  EXPECT_EQ(RoleOf({.function = "malloc", .module = kProgram}, {.user_paths = {"/app"}}), FrameRole::kAllocator);
+}
+
+TEST(UserLineTest, TheRuntimesEntryOfAProgramIsNotTheUsers) {
+  EXPECT_EQ(UserLineOf({{.function = "__libc_setup", .module = "/lib/x86_64-linux-gnu/libc.so.6"},
+                        {.function = "_start", .module = kProgram}}),
+            "__libc_setup [libc.so.6]");
+}
+
+TEST(QualifiedNameTest, ReturnTypeAndParametersAreLeftOut) {
+  const std::pair<const char*, const char*> kNames[] = {
+      {"main", "main"},
+      {"", ""},
+      {"f(int)", "f"},
+      {"ns::C::f(int) const", "ns::C::f"},
+      {"void ns::f<int>(int)", "ns::f<int>"},
+      {"std::vector<int, std::allocator<int> > ns::make<int>(int)", "ns::make<int>"},
+      {"(anonymous namespace)::f(int)", "(anonymous namespace)::f"},
+      {"ns::(anonymous namespace)::C::f()", "ns::(anonymous namespace)::C::f"},
+      {"C::operator()(int) const", "C::operator()"},
+      {"C::operator<(C const&) const", "C::operator<"},
+      {"std::ostream& std::operator<< <char>(std::ostream&, char)", "std::operator<< <char>"},
+      {"C::operator->() const", "C::operator->"},
+      {"C::operator[](int)", "C::operator[]"},
+      {"operator new[](unsigned long)", "operator new[]"},
+      {"C::operator std::vector<int, std::allocator<int> >() const",
+       "C::operator std::vector<int, std::allocator<int> >"},
+      {"main::{lambda(int)#1}::operator()(int) const", "main::{lambda(int)#1}::operator()"},
+      {"f(int)::{lambda()#1}::operator()() const", "f(int)::{lambda()#1}::operator()"},
+      {"C::f() const::{lambda()#2}::operator()() const", "C::f() const::{lambda()#2}::operator()"},
+      {"main::'lambda'(int)::operator()(int) const", "main::'lambda'(int)::operator()"},
+      {"decltype(auto) ns::f<int>(int)", "ns::f<int>"},
+      {"decltype (x+y) ns::f(int)", "ns::f"},
+      {"f[abi:cxx11](int)", "f[abi:cxx11]"},
+      {"f(int) [clone .cold]", "f"},
+      {"f [clone .isra.0]", "f"},
+      {"ns::operatorish(int)", "ns::operatorish"},
+      {"f<(E)1>(int)", "f<(E)1>"},
+      {"unbalanced<<<(", "unbalanced<<<("},
+  };
+  for (const auto& [text, name] : kNames) EXPECT_EQ(QualifiedName(text), name) << text;
+}
+
+}  // namespace
+}  // namespace allocline
