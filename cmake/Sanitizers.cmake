@@ -1,7 +1,10 @@
 # ALLOCLINE_SANITIZE=address+undefined or thread: for the offline half and for the tracer's parts in unit tests.
 # liballocline.so itself is never instrumented: it has to run under programs that are not.
 set(ALLOCLINE_SANITIZE_FLAGS "")
-if(ALLOCLINE_SANITIZE STREQUAL "address+undefined")
+if(ALLOCLINE_FUZZ)
+  # libFuzzer steers by coverage of everything that is linked in.
+  set(ALLOCLINE_SANITIZE_FLAGS -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+elseif(ALLOCLINE_SANITIZE STREQUAL "address+undefined")
   set(ALLOCLINE_SANITIZE_FLAGS -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 elseif(ALLOCLINE_SANITIZE STREQUAL "thread")
   set(ALLOCLINE_SANITIZE_FLAGS -fsanitize=thread -fno-omit-frame-pointer)
