@@ -47,25 +47,25 @@ inline constexpr uint32_t kMaxExtents = 128;
 
 enum class TableKind : uint32_t {
   kNone = 0,
-  kModules = 1,       // ModuleRecord, variable size
-  kNodes = 2,         // NodeRecord: the calling-context tree
-  kSites = 3,         // SiteRecord: SiteId -> the node of its innermost frame
-  kThreads = 4,       // ThreadRecord
-  kChunkOwners = 5,   // ChunkOwner: whose counters chunk i holds
-  kCounters = 6,      // CounterChunk i
-  kSnapshots = 7,     // SnapshotRecord, variable size
-  kVirtualFrames = 8, // interned frames of interpreters (reserved)
-  kTimeline = 9,      // points over time (reserved)
-  kSymbols = 10,      // SymbolRecord, variable size: only in a snapshot that stands alone
+  kModules = 1,        // ModuleRecord, variable size
+  kNodes = 2,          // NodeRecord: the calling-context tree
+  kSites = 3,          // SiteRecord: SiteId -> the node of its innermost frame
+  kThreads = 4,        // ThreadRecord
+  kChunkOwners = 5,    // ChunkOwner: whose counters chunk i holds
+  kCounters = 6,       // CounterChunk i
+  kSnapshots = 7,      // SnapshotRecord, variable size
+  kVirtualFrames = 8,  // interned frames of interpreters (reserved)
+  kTimeline = 9,       // points over time (reserved)
+  kSymbols = 10,       // SymbolRecord, variable size: only in a snapshot that stands alone
 };
 inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
 
 struct Extent {
-  uint32_t kind;         // TableKind
+  uint32_t kind;  // TableKind
   uint32_t reserved;
-  uint64_t table_offset; // where in its table these bytes begin
-  uint64_t file_offset;  // multiple of kPageBytes
-  uint64_t bytes;        // multiple of kPageBytes
+  uint64_t table_offset;  // where in its table these bytes begin
+  uint64_t file_offset;   // multiple of kPageBytes
+  uint64_t bytes;         // multiple of kPageBytes
 };
 static_assert(sizeof(Extent) == 32 && sizeof(Extent) * kMaxExtents == kPageBytes);
 
@@ -73,12 +73,12 @@ static_assert(sizeof(Extent) == 32 && sizeof(Extent) * kMaxExtents == kPageBytes
 
 // What the tracer could not record, and why. Index into FileHeader.drops.
 enum class DropReason : uint32_t {
-  kBeforeStart = 0,    // served before the tracer's constructor had run
-  kNoThreadState = 1,  // no memory for a thread's state
-  kPointerMapFull = 2, // no address space for the pointer map's next leaf
-  kTooLarge = 3,       // a single block of 1 TiB or more, or an address above 2^47
-  kRecordingFull = 4,  // counted, but charged to kOverflowSite: the disk or a table is full
-  kDomainFull = 5,     // track(): more than kMaxCustomDomains domains
+  kBeforeStart = 0,     // served before the tracer's constructor had run
+  kNoThreadState = 1,   // no memory for a thread's state
+  kPointerMapFull = 2,  // no address space for the pointer map's next leaf
+  kTooLarge = 3,        // a single block of 1 TiB or more, or an address above 2^47
+  kRecordingFull = 4,   // counted, but charged to kOverflowSite: the disk or a table is full
+  kDomainFull = 5,      // track(): more than kMaxCustomDomains domains
 };
 inline constexpr uint32_t kDropReasons = 8;
 
@@ -88,21 +88,21 @@ struct Drop {
 };
 
 enum HeaderFlag : uint32_t {
-  kFlagMmapDomain = 1u << 0,     // anonymous mappings were recorded too
-  kFlagForked = 1u << 1,         // this process began as a fork of `parent_pid`, with its live blocks
-  kFlagSnapshot = 1u << 2,       // not a process but a snapshot of one, made to stand alone
-  kFlagStoppedAtStart = 1u << 3, // tracing waits for allocline_start()
+  kFlagMmapDomain = 1u << 0,      // anonymous mappings were recorded too
+  kFlagForked = 1u << 1,          // this process began as a fork of `parent_pid`, with its live blocks
+  kFlagSnapshot = 1u << 2,        // not a process but a snapshot of one, made to stand alone
+  kFlagStoppedAtStart = 1u << 3,  // tracing waits for allocline_start()
 };
 
 // Bits of FileHeader.state, only ever set. atomic, relaxed.
 enum StateBit : uint32_t {
-  kStateActive = 1u << 0,        // at least one event of this process itself was recorded
-  kStateExited = 1u << 1,        // the process ran its exit handlers
-  kStateDiskFull = 1u << 2,      // an extent could not be allocated (error in `first_errno`)
-  kStateNoUnwinder = 1u << 3,    // libunwind was not found: stacks have one frame
-  kStateInMemory = 1u << 4,      // the output directory refused the file: this lived in a memfd
-  kStateTableFull = 1u << 5,     // a table reached its address space limit or the extent directory is full
-  kStateNotGlibc = 1u << 6,      // the allocator behind us is not glibc's; `allocator` names it
+  kStateActive = 1u << 0,      // at least one event of this process itself was recorded
+  kStateExited = 1u << 1,      // the process ran its exit handlers
+  kStateDiskFull = 1u << 2,    // an extent could not be allocated (error in `first_errno`)
+  kStateNoUnwinder = 1u << 3,  // libunwind was not found: stacks have one frame
+  kStateInMemory = 1u << 4,    // the output directory refused the file: this lived in a memfd
+  kStateTableFull = 1u << 5,   // a table reached its address space limit or the extent directory is full
+  kStateNotGlibc = 1u << 6,    // the allocator behind us is not glibc's; `allocator` names it
 };
 
 // Used bytes of a table. atomic: release store by the writer, acquire load by readers.
@@ -115,11 +115,11 @@ struct FileHeader {
   char magic[8];
   uint16_t major;
   uint16_t minor;
-  uint32_t byte_order;       // kByteOrderMark
-  uint32_t header_bytes;     // kHeaderBytes
-  uint32_t machine;          // ELF e_machine of the process (62 = x86-64)
-  uint32_t flags;            // HeaderFlag
-  uint32_t state;            // atomic: StateBit
+  uint32_t byte_order;    // kByteOrderMark
+  uint32_t header_bytes;  // kHeaderBytes
+  uint32_t machine;       // ELF e_machine of the process (62 = x86-64)
+  uint32_t flags;         // HeaderFlag
+  uint32_t state;         // atomic: StateBit
   // --- 32: the process
   uint32_t pid;
   uint32_t parent_pid;
@@ -127,34 +127,34 @@ struct FileHeader {
   uint64_t start_realtime_ns;    // CLOCK_REALTIME and
   uint64_t start_monotonic_ns;   // CLOCK_MONOTONIC when the recording was opened
   uint64_t end_monotonic_ns;     // atomic: when the exit handlers ran, 0 before
-  uint64_t run_id;               // ALLOCLINE_RUN, in hex: the same in all processes of one `allocline run`; 0 = not given
-  uint8_t boot_id[16];           // /proc/sys/kernel/random/boot_id: another value = another machine or boot
-  char program[256];             // path of the executable, NUL-terminated, cut if longer
-  char host[64];                 // uname nodename, NUL-terminated
-  char allocator[128];           // file that holds the next malloc, NUL-terminated
+  uint64_t run_id;      // ALLOCLINE_RUN, in hex: the same in all processes of one `allocline run`; 0 = not given
+  uint8_t boot_id[16];  // /proc/sys/kernel/random/boot_id: another value = another machine or boot
+  char program[256];    // path of the executable, NUL-terminated, cut if longer
+  char host[64];        // uname nodename, NUL-terminated
+  char allocator[128];  // file that holds the next malloc, NUL-terminated
   // --- totals
-  uint64_t live_bytes;           // atomic: flushed from the threads; add every ThreadRecord.pending_bytes
-  uint64_t peak_bytes;           // atomic: highest live_bytes seen since start, clear or reset_peak
-  uint64_t peak_monotonic_ns;    // atomic
-  uint64_t peak_slack_bytes;     // K: with more than one thread the peak may be low by up to threads x K
-  uint32_t peak_epoch;           // atomic: raised by reset_peak; a thread's pending_peak counts only in its epoch
-  uint32_t first_errno;          // atomic: why kStateDiskFull or kStateInMemory was set
+  uint64_t live_bytes;         // atomic: flushed from the threads; add every ThreadRecord.pending_bytes
+  uint64_t peak_bytes;         // atomic: highest live_bytes seen since start, clear or reset_peak
+  uint64_t peak_monotonic_ns;  // atomic
+  uint64_t peak_slack_bytes;   // K: with more than one thread the peak may be low by up to threads x K
+  uint32_t peak_epoch;         // atomic: raised by reset_peak; a thread's pending_peak counts only in its epoch
+  uint32_t first_errno;        // atomic: why kStateDiskFull or kStateInMemory was set
   // --- the process as the kernel sees it, sampled by the process itself as it grows
-  uint64_t sample_monotonic_ns;  // atomic
-  uint64_t rss_bytes;            // atomic
-  uint64_t container_usage_bytes;// atomic: the cgroup's usage without inactive file pages; 0 = no cgroup
-  uint64_t container_limit_bytes;// atomic: 0 = no limit found
+  uint64_t sample_monotonic_ns;    // atomic
+  uint64_t rss_bytes;              // atomic
+  uint64_t container_usage_bytes;  // atomic: the cgroup's usage without inactive file pages; 0 = no cgroup
+  uint64_t container_limit_bytes;  // atomic: 0 = no limit found
   // --- the tracer itself
-  uint64_t tracer_private_bytes; // atomic: memory of ours outside the file, pointer map apart
-  uint64_t pointer_map_bytes;    // atomic: address space of the pointer map's leaves
-  uint64_t nested_events;        // atomic: allocations made inside the tracer (by a signal): stack of one frame
-  uint64_t truncated_stacks;     // atomic: stacks cut at kMaxDepth
+  uint64_t tracer_private_bytes;  // atomic: memory of ours outside the file, pointer map apart
+  uint64_t pointer_map_bytes;     // atomic: address space of the pointer map's leaves
+  uint64_t nested_events;         // atomic: allocations made inside the tracer (by a signal): stack of one frame
+  uint64_t truncated_stacks;      // atomic: stacks cut at kMaxDepth
   Drop drops[kDropReasons];
   // --- tables
-  uint32_t extent_count;         // atomic: release store
+  uint32_t extent_count;  // atomic: release store
   uint32_t reserved0;
-  uint64_t file_bytes;           // atomic: end of the last extent
-  TableHead tables[kTableCount]; // index: TableKind
+  uint64_t file_bytes;            // atomic: end of the last extent
+  TableHead tables[kTableCount];  // index: TableKind
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);
@@ -202,14 +202,14 @@ inline constexpr uint32_t kMaxDepth = 1000;  // native frames kept of one stack
 // A node is one frame with all its callers: parent 0 = outermost. Node i is record i; record 0 is the root.
 struct NodeRecord {
   uint32_t parent;
-  uint32_t site;   // atomic, release: SiteId of the stack that ends here, 0 = none yet. Only a hint: kSites decides
-  Frame frame;     // tag, atomic: written last, release
+  uint32_t site;  // atomic, release: SiteId of the stack that ends here, 0 = none yet. Only a hint: kSites decides
+  Frame frame;    // tag, atomic: written last, release
 };
 static_assert(sizeof(NodeRecord) == 16);
 
 // Site i is record i. Site 0 is no site; site 1 takes what could not be attributed.
 struct SiteRecord {
-  uint32_t node;   // tag, atomic, release
+  uint32_t node;  // tag, atomic, release
 };
 static_assert(sizeof(SiteRecord) == 4);
 inline constexpr uint32_t kOverflowSite = 1;
@@ -217,9 +217,9 @@ inline constexpr uint32_t kOverflowSite = 1;
 // ---------------------------------------------------------------- counters
 
 struct Counter {
-  uint64_t allocated_bytes;   // atomic, relaxed: written by the owning thread only
+  uint64_t allocated_bytes;  // atomic, relaxed: written by the owning thread only
   uint64_t allocated_blocks;
-  uint64_t freed_bytes;       // read before `allocated_*`: invariant (3)
+  uint64_t freed_bytes;  // read before `allocated_*`: invariant (3)
   uint64_t freed_blocks;
 };
 static_assert(sizeof(Counter) == 32);
@@ -233,7 +233,7 @@ static_assert(sizeof(CounterChunk) == 1024);
 // Chunk i of kCounters holds, for thread record `thread - 1`, the sites [group * 32, group * 32 + 32).
 // A thread may own two chunks of one group: they add up.
 struct ChunkOwner {
-  uint32_t thread_plus_one;   // tag, atomic, release
+  uint32_t thread_plus_one;  // tag, atomic, release
   uint32_t group;
 };
 static_assert(sizeof(ChunkOwner) == 8);
@@ -262,13 +262,13 @@ static_assert(sizeof(ThreadRecord) == 128);
 // A loaded object, at most one per (range, generation). Recorded when the first frame inside it is.
 // Followed by: Segment[segment_count], build id (build_id_bytes), path (path_bytes, no NUL), padding to 8.
 struct ModuleRecord {
-  uint32_t record_bytes;     // tag, atomic, release: whole record with padding, multiple of 8
-  uint32_t generation;       // what GenerationOf() a frame inside it gives
-  uint64_t start;            // [start, end): the mapped range
+  uint32_t record_bytes;  // tag, atomic, release: whole record with padding, multiple of 8
+  uint32_t generation;    // what GenerationOf() a frame inside it gives
+  uint64_t start;         // [start, end): the mapped range
   uint64_t end;
-  uint64_t load_bias;        // address in memory - address in the file's program headers
-  uint64_t loaded_ns;        // CLOCK_MONOTONIC when first seen
-  uint64_t unloaded_ns;      // atomic: when found gone, 0 while mapped
+  uint64_t load_bias;    // address in memory - address in the file's program headers
+  uint64_t loaded_ns;    // CLOCK_MONOTONIC when first seen
+  uint64_t unloaded_ns;  // atomic: when found gone, 0 while mapped
   uint16_t segment_count;
   uint16_t build_id_bytes;
   uint32_t path_bytes;
@@ -294,17 +294,17 @@ static_assert(sizeof(Segment) == 24);
 //   allocated_bytes, allocated_blocks, freed_bytes, freed_blocks.
 // So the value at snapshot k is the sum of the entries of snapshots 0..k.
 struct SnapshotRecord {
-  uint32_t record_bytes;      // tag, atomic, release: whole record with padding, multiple of 8
+  uint32_t record_bytes;  // tag, atomic, release: whole record with padding, multiple of 8
   uint32_t label_bytes;
   uint32_t entry_count;
   uint32_t payload_bytes;
   uint64_t monotonic_ns;
   uint64_t live_bytes;
-  uint64_t peak_bytes;        // since start, clear or reset_peak
+  uint64_t peak_bytes;  // since start, clear or reset_peak
   uint64_t rss_bytes;
   uint64_t container_usage_bytes;
   uint64_t container_limit_bytes;
-  uint64_t rows;              // units of work the program reported, ~0 = not given
+  uint64_t rows;  // units of work the program reported, ~0 = not given
 };
 static_assert(sizeof(SnapshotRecord) == 72);
 inline constexpr uint64_t kRowsNotGiven = ~uint64_t{0};
@@ -316,10 +316,10 @@ inline constexpr uint32_t kMaxLabelBytes = 1024;  // longer labels are cut
 // Followed by: SymbolLocation[location_count], then string bytes they point into, padding to 8. No two names share a
 // byte, so that a small file cannot unpack to a huge value.
 struct SymbolRecord {
-  uint32_t record_bytes;      // tag
+  uint32_t record_bytes;  // tag
   uint32_t location_count;
   Frame frame;
-  uint32_t level;             // symbolize: how far it resolved (ResolutionLevel)
+  uint32_t level;  // symbolize: how far it resolved (ResolutionLevel)
   uint32_t string_bytes;
 };
 static_assert(sizeof(SymbolRecord) == 24);
@@ -327,7 +327,7 @@ struct SymbolLocation {
   uint32_t function_offset, function_bytes;  // into the record's string bytes
   uint32_t file_offset, file_bytes;
   uint32_t line;
-  uint32_t flags;                            // bit 0: inlined into the next location
+  uint32_t flags;  // bit 0: inlined into the next location
 };
 static_assert(sizeof(SymbolLocation) == 24);
 

@@ -43,7 +43,7 @@ struct RecordedModule {
   uint64_t load_bias = 0;
   uint32_t generation = 0;
   uint64_t loaded_ns = 0, unloaded_ns = 0;
-  std::string build_id;         // raw bytes, may be empty
+  std::string build_id;  // raw bytes, may be empty
   std::string path;
   std::vector<format::Segment> segments;
   bool operator==(const RecordedModule&) const = default;
@@ -51,7 +51,7 @@ struct RecordedModule {
 
 struct RecordedNode {
   NodeId parent = 0;
-  format::Frame frame = 0;      // 0: not written yet, or damaged; a stack ends here
+  format::Frame frame = 0;  // 0: not written yet, or damaged; a stack ends here
   bool operator==(const RecordedNode&) const = default;
 };
 
@@ -70,7 +70,7 @@ struct RecordedSnapshot {
   uint64_t live_bytes = 0, peak_bytes = 0;
   uint64_t rss_bytes = 0, container_usage_bytes = 0, container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
-  std::vector<std::pair<SiteId, SiteCounters>> growth;    // since the snapshot before, by rising site
+  std::vector<std::pair<SiteId, SiteCounters>> growth;  // since the snapshot before, by rising site
   bool operator==(const RecordedSnapshot&) const = default;
 };
 
@@ -98,10 +98,10 @@ class Recording {
 
   const format::FileHeader& header() const { return header_; }  // texts in it are NUL-terminated here, always
   const std::string& path() const { return path_; }
-  uint64_t file_bytes() const { return file_bytes_; }           // size on disk when read
+  uint64_t file_bytes() const { return file_bytes_; }  // size on disk when read
   const std::vector<RecordedModule>& modules() const { return modules_; }
-  const std::vector<RecordedNode>& nodes() const { return nodes_; }        // index: NodeId; [0] is the root
-  const std::vector<NodeId>& sites() const { return sites_; }              // index: SiteId; [0] is no site
+  const std::vector<RecordedNode>& nodes() const { return nodes_; }  // index: NodeId; [0] is the root
+  const std::vector<NodeId>& sites() const { return sites_; }        // index: SiteId; [0] is no site
   const std::vector<RecordedThread>& threads() const { return threads_; }
   const std::vector<RecordedSnapshot>& snapshots() const { return snapshots_; }  // oldest first
   const std::vector<RecordedSymbol>& symbols() const { return symbols_; }
