@@ -182,6 +182,8 @@ enum class TruncationReason : uint32_t {
   kTooDeep = 1,     // more than kMaxDepth frames: the innermost kMaxDepth are kept
   kNested = 2,      // allocated inside the tracer (a signal handler): only the caller is known
   kNoUnwinder = 3,  // no unwinder: only the caller is known
+  kNoUnwindInfo = 4,   // further out is code without unwind information (a JIT's, hand-written)
+  kBadUnwindInfo = 5,  // further out is code whose unwind information leads out of the stack
 };
 constexpr Frame MakeVirtualFrame(VirtualKind kind, uint64_t payload) {
   return kVirtualBit | (uint64_t{static_cast<uint32_t>(kind)} << 56) | payload;

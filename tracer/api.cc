@@ -6,7 +6,7 @@
 #include "tracer/tracer.h"
 #include "tracer/usage_log.h"
 
-#define CALLER __builtin_return_address(0)
+#define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
 
 namespace allocline {
 namespace {
@@ -65,7 +65,7 @@ int Lookup(const void* block, allocline_block* out) {
   return 0;
 }
 
-int Track(uint32_t domain, uintptr_t block, size_t bytes) { return g_tracer.Track(domain, block, bytes, CALLER); }
+int Track(uint32_t domain, uintptr_t block, size_t bytes) { return g_tracer.Track(domain, block, bytes, HOOK_FRAME); }
 int Untrack(uint32_t domain, uintptr_t block) { return g_tracer.Untrack(domain, block); }
 const char* RecordingPath() { return g_tracer.ready() ? g_tracer.recording().path() : ""; }
 

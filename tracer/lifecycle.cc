@@ -10,7 +10,7 @@
 #include "tracer/settings.h"
 #include "tracer/thread_end.h"
 #include "tracer/tracer.h"
-#include "tracer/unwinder.h"
+#include "tracer/unwind_libunwind.h"
 
 namespace allocline {
 namespace {
@@ -34,7 +34,7 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
   uint64_t early_events = 0, early_bytes = 0;
   EarlyTotals(&early_events, &early_bytes);
   g_settings.Read(environment, argv != nullptr ? argv[0] : nullptr);
-  const bool have_unwinder = unwinder::Init();
+  const bool have_unwinder = InitLibunwind();
   InitThreadEnd([](ThreadState* state) { g_tracer.OnThreadEnd(state); });
   if (g_tracer.Start(g_settings)) {
     RecordSurroundings(early_events, early_bytes);

@@ -191,9 +191,9 @@ bool ModuleList::WriteRecord(Entry& entry, const char* path) {
   return true;
 }
 
-void ModuleList::NoteUnload() {
+bool ModuleList::NoteUnload() {
   SpinLockHolder lock(lock_);
-  if (!lock.held()) return;
+  if (!lock.held()) return false;
   bool any = false;
   const uint32_t n = count_.load(std::memory_order_relaxed);
   for (uint32_t i = 0; i < n; ++i) {
@@ -205,9 +205,8 @@ void ModuleList::NoteUnload() {
     entry.unloaded.store(true, std::memory_order_release);
     any = true;
   }
-  if (!any) return;
-  any_unloaded_.store(true, std::memory_order_release);
-  epoch_.fetch_add(1, std::memory_order_acq_rel);
+  if (any) any_unloaded_.store(true, std::memory_order_release);
+  return any;
 }
 
 }  // namespace allocline

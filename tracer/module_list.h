@@ -41,10 +41,9 @@ class ModuleList {
   // Makes sure that the object around `pc` is in the recording. Called before a new node with that frame is published.
   void Note(uintptr_t pc);
 
-  // Call after a dlclose: finds out which objects are gone.
-  void NoteUnload();
-  // Raised by every NoteUnload() that found one gone. What was derived from code addresses before is to be forgotten.
-  uint32_t epoch() const { return epoch_.load(std::memory_order_acquire); }
+  // Call after a dlclose: finds out which objects are gone. True if any is: what was derived from code addresses before
+  // is to be forgotten.
+  bool NoteUnload();
   uint64_t private_bytes() const;
 
  private:
@@ -69,7 +68,6 @@ class ModuleList {
   const char* executable_ = "";
   Entry* entries_ = nullptr;
   std::atomic<uint32_t> count_{0};
-  std::atomic<uint32_t> epoch_{0};
   std::atomic<bool> any_unloaded_{false};
   SpinLock lock_;
 };

@@ -10,7 +10,7 @@
 #include "tracer/tracer.h"
 
 #define ALLOCLINE_HOOK extern "C" __attribute__((visibility("default")))
-#define CALLER __builtin_return_address(0)
+#define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
 
 using allocline::g_tracer;
 using allocline::NextAllocator;
@@ -23,30 +23,30 @@ size_t AtLeast(size_t bytes, const NextAllocator* next) {
   return bytes < next->smallest_request ? next->smallest_request : bytes;
 }
 
-inline __attribute__((always_inline)) void* Recorded(void* block, size_t bytes, void* caller) {
+inline __attribute__((always_inline)) void* Recorded(void* block, size_t bytes, const allocline::HookFrame* hook) {
   if (__builtin_expect(block == nullptr, 0)) return nullptr;
   if (__builtin_expect(!g_tracer.ready(), 0)) {
     allocline::CountEarly(bytes);
     return block;
   }
-  g_tracer.OnAlloc(block, bytes, caller);
+  g_tracer.OnAlloc(block, bytes, hook);
   return block;
 }
 
 // realloc of a block of the boot arena: its new home is the real allocator.
-void* MoveOutOfArena(const void* old, size_t bytes, void* caller) {
+void* MoveOutOfArena(const void* old, size_t bytes, const allocline::HookFrame* hook) {
   const NextAllocator* next = NextOrNull();
   void* block = next == nullptr ? boot::Allocate(bytes) : next->malloc(AtLeast(bytes, next));
   if (block == nullptr) return nullptr;
   const size_t old_bytes = boot::UsableSize(old);
   memcpy(block, old, old_bytes < bytes ? old_bytes : bytes);
-  return Recorded(block, bytes, caller);
+  return Recorded(block, bytes, hook);
 }
 
-inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, void* caller) {
+inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, const allocline::HookFrame* hook) {
   const NextAllocator* next = NextOrNull();
-  if (__builtin_expect(next == nullptr || boot::Owns(old), 0)) return MoveOutOfArena(old, bytes, caller);
-  if (old == nullptr) return Recorded(next->realloc(nullptr, AtLeast(bytes, next)), bytes, caller);
+  if (__builtin_expect(next == nullptr || boot::Owns(old), 0)) return MoveOutOfArena(old, bytes, hook);
+  if (old == nullptr) return Recorded(next->realloc(nullptr, AtLeast(bytes, next)), bytes, hook);
   // The record comes out before the block may move: another thread may be given the old address before we return.
   const allocline::Block record = g_tracer.TakeBlock(old);
   void* block = next->realloc(old, bytes == 0 ? 0 : AtLeast(bytes, next));
@@ -60,7 +60,7 @@ inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, 
     return nullptr;
   }
   g_tracer.Charge(record);
-  return Recorded(block, bytes, caller);
+  return Recorded(block, bytes, hook);
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, 
 ALLOCLINE_HOOK void* malloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
-  return Recorded(next->malloc(AtLeast(bytes, next)), bytes, CALLER);
+  return Recorded(next->malloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void free(void* block) {
@@ -85,10 +85,10 @@ ALLOCLINE_HOOK void* calloc(size_t count, size_t bytes_each) {
     return nullptr;
   }
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
-  return Recorded(next->calloc(1, AtLeast(bytes, next)), bytes, CALLER);
+  return Recorded(next->calloc(1, AtLeast(bytes, next)), bytes, HOOK_FRAME);
 }
 
-ALLOCLINE_HOOK void* realloc(void* old, size_t bytes) { return Reallocate(old, bytes, CALLER); }
+ALLOCLINE_HOOK void* realloc(void* old, size_t bytes) { return Reallocate(old, bytes, HOOK_FRAME); }
 
 ALLOCLINE_HOOK void* reallocarray(void* old, size_t count, size_t bytes_each) {
   size_t bytes = 0;
@@ -96,19 +96,19 @@ ALLOCLINE_HOOK void* reallocarray(void* old, size_t count, size_t bytes_each) {
     errno = ENOMEM;
     return nullptr;
   }
-  return Reallocate(old, bytes, CALLER);
+  return Reallocate(old, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* memalign(size_t alignment, size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, alignment);
-  return Recorded(next->memalign(alignment, AtLeast(bytes, next)), bytes, CALLER);
+  return Recorded(next->memalign(alignment, AtLeast(bytes, next)), bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* aligned_alloc(size_t alignment, size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, alignment);
-  return Recorded(next->aligned_alloc(alignment, AtLeast(bytes, next)), bytes, CALLER);
+  return Recorded(next->aligned_alloc(alignment, AtLeast(bytes, next)), bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK int posix_memalign(void** out, size_t alignment, size_t bytes) {
@@ -119,20 +119,20 @@ ALLOCLINE_HOOK int posix_memalign(void** out, size_t alignment, size_t bytes) {
   }
   void* block = nullptr;
   const int error = next->posix_memalign(&block, alignment, AtLeast(bytes, next));
-  if (error == 0) *out = Recorded(block, bytes, CALLER);
+  if (error == 0) *out = Recorded(block, bytes, HOOK_FRAME);
   return error;
 }
 
 ALLOCLINE_HOOK void* valloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, 4096);
-  return Recorded(next->valloc(AtLeast(bytes, next)), bytes, CALLER);
+  return Recorded(next->valloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* pvalloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, 4096);
-  return Recorded(next->pvalloc(AtLeast(bytes, next)), bytes, CALLER);
+  return Recorded(next->pvalloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK size_t malloc_usable_size(void* block) {

@@ -10,7 +10,7 @@
 #include "tracer/tracer.h"
 
 #define ALLOCLINE_HOOK extern "C" __attribute__((visibility("default")))
-#define CALLER __builtin_return_address(0)
+#define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
 
 using allocline::g_tracer;
 namespace sys = allocline::sys;
@@ -35,7 +35,7 @@ ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, i
   const bool fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
   if (fixed && Recording()) g_tracer.OnUnmap(hint, bytes);
   void* start = WithErrno(sys::Mmap(hint, bytes, protection, flags, fd, static_cast<uint64_t>(offset)));
-  if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, CALLER);
+  if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
   return start;
 }
 ALLOCLINE_HOOK void* mmap64(void* hint, size_t bytes, int protection, int flags, int fd, off64_t offset)
@@ -65,7 +65,7 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
   if (start == MAP_FAILED || !was_recorded) return start;
   // As with realloc, the mapping is now the remapper's. With old size 0 the old mapping stays.
   if (old_bytes != 0) g_tracer.OnUnmap(old, old_bytes);
-  g_tracer.OnMap(start, bytes, CALLER);
+  g_tracer.OnMap(start, bytes, HOOK_FRAME);
   return start;
 }
 

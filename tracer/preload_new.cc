@@ -16,7 +16,7 @@
 #include "tracer/tracer.h"
 
 #define ALLOCLINE_HOOK __attribute__((visibility("default")))
-#define CALLER __builtin_return_address(0)
+#define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
 
 using allocline::g_tracer;
 using allocline::NextAllocator;
@@ -88,26 +88,27 @@ inline const NextOperators& Operators() {
   return g_operators;
 }
 
-void* Record(void* block, size_t bytes, void* caller) {
+void* Record(void* block, size_t bytes, const allocline::HookFrame* hook) {
   if (!g_tracer.ready()) {
     allocline::CountEarly(bytes);
   } else {
-    g_tracer.OnAlloc(block, bytes, caller);
+    g_tracer.OnAlloc(block, bytes, hook);
   }
   return block;
 }
 
 // The block from malloc, recorded; null if there is none, or another library's operator has to be asked.
-inline __attribute__((always_inline)) void* Fast(size_t bytes, void* caller) {
+inline __attribute__((always_inline)) void* Fast(size_t bytes, const allocline::HookFrame* hook) {
   if (__builtin_expect(Operators().foreign, 0)) return nullptr;
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
   const size_t request = bytes < next->smallest_request ? next->smallest_request : bytes;
   void* block = next->malloc(request == 0 ? 1 : request);
-  return __builtin_expect(block != nullptr, 1) ? Record(block, bytes, caller) : nullptr;
+  return __builtin_expect(block != nullptr, 1) ? Record(block, bytes, hook) : nullptr;
 }
 
-inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align_val_t alignment, void* caller) {
+inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align_val_t alignment,
+                                                        const allocline::HookFrame* hook) {
   if (__builtin_expect(Operators().foreign, 0)) return nullptr;
   const NextAllocator* next = NextOrNull();
   const size_t align = static_cast<size_t>(alignment);
@@ -116,12 +117,12 @@ inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align
   const size_t rounded = (least + align - 1) & ~(align - 1);  // aligned_alloc of C11 wants a multiple
   if (rounded < bytes) return nullptr;
   void* block = next->aligned_alloc(align, rounded);
-  return block != nullptr ? Record(block, bytes, caller) : nullptr;
+  return block != nullptr ? Record(block, bytes, hook) : nullptr;
 }
 
 // What the next operator gave. If it called malloc underneath, the record made there is replaced by this one.
-void* RecordForeign(void* block, size_t bytes, void* caller) {
-  return block == nullptr ? nullptr : Record(block, bytes, caller);
+void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook) {
+  return block == nullptr ? nullptr : Record(block, bytes, hook);
 }
 
 template <typename Destroy, typename... Arguments>
@@ -138,36 +139,36 @@ inline __attribute__((always_inline)) void Release(void* block, Destroy destroy,
 }  // namespace
 
 ALLOCLINE_HOOK void* operator new(size_t bytes) {
-  if (void* block = Fast(bytes, CALLER)) return block;
-  return RecordForeign(Operators().make(bytes), bytes, CALLER);
+  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make(bytes), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes) {
-  if (void* block = Fast(bytes, CALLER)) return block;
-  return RecordForeign(Operators().make_array(bytes), bytes, CALLER);
+  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_array(bytes), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, const std::nothrow_t& tag) noexcept {
-  if (void* block = Fast(bytes, CALLER)) return block;
-  return RecordForeign(Operators().make_nothrow(bytes, tag), bytes, CALLER);
+  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_nothrow(bytes, tag), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
-  if (void* block = Fast(bytes, CALLER)) return block;
-  return RecordForeign(Operators().make_array_nothrow(bytes, tag), bytes, CALLER);
+  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_array_nothrow(bytes, tag), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment) {
-  if (void* block = FastAligned(bytes, alignment, CALLER)) return block;
-  return RecordForeign(Operators().make_aligned(bytes, alignment), bytes, CALLER);
+  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_aligned(bytes, alignment), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment) {
-  if (void* block = FastAligned(bytes, alignment, CALLER)) return block;
-  return RecordForeign(Operators().make_array_aligned(bytes, alignment), bytes, CALLER);
+  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_array_aligned(bytes, alignment), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
-  if (void* block = FastAligned(bytes, alignment, CALLER)) return block;
-  return RecordForeign(Operators().make_aligned_nothrow(bytes, alignment, tag), bytes, CALLER);
+  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_aligned_nothrow(bytes, alignment, tag), bytes, HOOK_FRAME);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
-  if (void* block = FastAligned(bytes, alignment, CALLER)) return block;
-  return RecordForeign(Operators().make_array_aligned_nothrow(bytes, alignment, tag), bytes, CALLER);
+  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
+  return RecordForeign(Operators().make_array_aligned_nothrow(bytes, alignment, tag), bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void operator delete(void* block) noexcept { Release(block, Operators().destroy); }

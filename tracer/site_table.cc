@@ -60,15 +60,16 @@ SiteTable::Index* SiteTable::MakeIndex(uint64_t capacity) {
   return index;
 }
 
-NodeId SiteTable::ChildSlow(NodeId parent, Frame frame, uint64_t hash) {
+NodeId SiteTable::FindSlow(NodeId parent, Frame frame, uint64_t hash) {
   if (parent == kNoNode) return kNoNode;
-  Index* index = index_.load(std::memory_order_acquire);
-  const NodeId found = FindOrInsert(index, parent, frame, hash, kNoNode);
-  if (found != kNoNode) return found;
+  return FindOrInsert(index_.load(std::memory_order_acquire), parent, frame, hash, kNoNode);
+}
+
+NodeId SiteTable::MakeChild(NodeId parent, Frame frame) {
+  if (parent == kNoNode) return kNoNode;
   const NodeId fresh = MakeNode(parent, frame);
   if (fresh == kNoNode) return kNoNode;
-  index = index_.load(std::memory_order_acquire);
-  return FindOrInsert(index, parent, frame, hash, fresh);
+  return FindOrInsert(index_.load(std::memory_order_acquire), parent, frame, Hash(parent, frame), fresh);
 }
 
 // The node of (parent, frame) in `index` or in the tables that follow it. If there is none, `fresh` becomes it

@@ -41,8 +41,19 @@ class SiteTable {
   // In a forked child, after its tables were populated and before any other use.
   bool InitAfterFork();
 
-  // The node for `frame` called from `parent`.
+  // The node for `frame` called from `parent`, made if need be. `announce()` is called before a new one is published.
+  template <typename Announce>
+  NodeId Child(NodeId parent, format::Frame frame, Announce announce) {
+    const NodeId found = Find(parent, frame);
+    if (__builtin_expect(found != kNoNode, 1)) return found;
+    announce();
+    return MakeChild(parent, frame);
+  }
   NodeId Child(NodeId parent, format::Frame frame) {
+    return Child(parent, frame, [] {});
+  }
+  // kNoNode if there is none.
+  NodeId Find(NodeId parent, format::Frame frame) {
     const uint64_t hash = Hash(parent, frame);
     const Index* index = index_.load(std::memory_order_acquire);
     const uint64_t slot = index->slots[hash >> index->shift].load(std::memory_order_acquire);
@@ -50,7 +61,7 @@ class SiteTable {
       const NodeId node = static_cast<NodeId>(slot);
       if (__builtin_expect(Matches(node, parent, frame), 1)) return node;
     }
-    return ChildSlow(parent, frame, hash);
+    return FindSlow(parent, frame, hash);
   }
 
   // The site of the stack that ends at `node`.
@@ -87,7 +98,8 @@ class SiteTable {
     return nodes_[node].parent == parent && LoadRelaxed(nodes_[node].frame) == frame;
   }
 
-  NodeId ChildSlow(NodeId parent, format::Frame frame, uint64_t hash);
+  NodeId FindSlow(NodeId parent, format::Frame frame, uint64_t hash);
+  NodeId MakeChild(NodeId parent, format::Frame frame);
   NodeId FindOrInsert(Index* index, NodeId parent, format::Frame frame, uint64_t hash, NodeId fresh);
   NodeId MakeNode(NodeId parent, format::Frame frame);
   SiteId MakeSite(NodeId node);

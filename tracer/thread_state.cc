@@ -41,6 +41,7 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
   }
   state->tid = sys::GetTid();
   state->last.depth = 0;
+  state->stack.Forget();
   StoreRelaxed(state->record->tid, state->tid);
   AddRelaxed(state->record->threads_served, 1u);
   RefreshName(state);

@@ -17,7 +17,7 @@
 #include "recording/writer.h"
 #include "tracer/site_table.h"
 #include "tracer/thread_counters.h"
-#include "tracer/unwinder.h"
+#include "tracer/unwind_cfi.h"
 
 namespace allocline {
 
@@ -28,13 +28,11 @@ enum class Gate : uint32_t {
   kIgnored = 3,  // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
 };
 
-// The stack taken last, outermost frame first, with the node of each frame.
+// The nodes of the stack taken last, outermost frame first: parallel to the frames in StackCache.
 struct LastStack {
   uint32_t depth;
   uint32_t domain;
-  uint32_t code_epoch;
   SiteId site;
-  uintptr_t pcs[format::kMaxDepth];
   NodeId nodes[format::kMaxDepth];
 };
 
@@ -47,7 +45,7 @@ struct ThreadState {
   ThreadState* next_ended;
   ThreadCounters counters;
   LastStack last;
-  uintptr_t scratch[format::kMaxDepth + unwinder::kOwnFrames];
+  StackCache stack;
 };
 
 // The states of a process.

@@ -21,7 +21,8 @@
 #include "base/pages.h"
 #include "tracer/notice.h"
 #include "tracer/thread_end.h"
-#include "tracer/unwinder.h"
+#include "tracer/unwind_cfi.h"
+#include "tracer/unwind_libunwind.h"
 
 namespace allocline {
 namespace {
@@ -76,16 +77,16 @@ bool Tracer::InitOrphans() {
 
 // ---------------------------------------------------------------- allocation
 
-void Tracer::OnAllocSlow(void* block, size_t bytes, void* caller) {
+void Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
   if (!ready_.load(std::memory_order_acquire) || !active_.load(std::memory_order_relaxed)) return;
   ThreadState* state = nullptr;
-  const SiteId site = SiteForEvent(reinterpret_cast<uintptr_t>(caller), format::kDomainMalloc, &state);
+  const SiteId site = SiteForEvent(hook, format::kDomainMalloc, &state);
   if (site != 0) RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
 }
 
 // The site to charge an event to, whatever the state of the thread; and its state, null if there is none to be had.
 // 0: not to be recorded.
-SiteId Tracer::SiteForEvent(uintptr_t caller, uint32_t domain, ThreadState** out) {
+SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** out) {
   ThreadState* state = StateOfThisThread();
   *out = state;
   if (state == nullptr) {
@@ -97,13 +98,13 @@ SiteId Tracer::SiteForEvent(uintptr_t caller, uint32_t domain, ThreadState** out
   switch (state->gate) {
     case Gate::kOpen: {
       CloseGate(state);
-      const SiteId site = SiteOfStack(state, caller, domain);
+      const SiteId site = SiteOfStack(state, hook, domain);
       OpenGate(state);
       return site;
     }
     case Gate::kInside:
       AddRelaxed(recording_.header().nested_events, 1u);
-      return SiteOfCaller(caller, domain, format::TruncationReason::kNested);
+      return SiteOfCaller(hook->caller(), domain);
     case Gate::kIgnored:
     case Gate::kWiped:
       break;
@@ -134,59 +135,59 @@ ThreadState* Tracer::StateOfThisThread() {
   return state;
 }
 
-SiteId Tracer::SiteOfStack(ThreadState* state, uintptr_t caller, uint32_t domain) {
-  uintptr_t* pcs = nullptr;
-  bool cut = false;
-  int depth = unwinder::Unwind(caller, state->scratch, format::kMaxDepth, &pcs, &cut);
+SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
   LastStack& last = state->last;
-  const uint32_t epoch = modules_.epoch();
-  // What this stack shares with the last one, from the outermost frame inward, need not be looked up again.
-  int shared = 0;
-  if (!cut && last.domain == domain && last.code_epoch == epoch) {
-    const int most = depth < static_cast<int>(last.depth) ? depth : static_cast<int>(last.depth);
-    while (shared < most && last.pcs[shared] == pcs[depth - 1 - shared]) ++shared;
-    if (shared == depth && last.depth == static_cast<uint32_t>(depth)) return last.site;
+  if (__builtin_expect(last.domain != domain, 0)) {
+    state->stack.Forget();
+    last.domain = domain;
   }
-  NodeId node = shared > 0 ? last.nodes[shared - 1] : DomainNode(domain);
-  if (cut) {
-    AddRelaxed(recording_.header().truncated_stacks, 1u);
-    const auto reason = depth > 1 ? format::TruncationReason::kTooDeep : format::TruncationReason::kNoUnwinder;
-    node = sites_.Child(node, MakeVirtualFrame(format::VirtualKind::kTruncated, static_cast<uint32_t>(reason)));
-  }
+  const TakenStack taken = state->stack.Take(hook);
+  const uint32_t depth = taken.shared + taken.fresh;
+  if (taken.fresh == 0 && depth == last.depth) return last.site;
+  return SiteOfChangedStack(state, taken);
+}
+
+SiteId Tracer::SiteOfChangedStack(ThreadState* state, const TakenStack& taken) {
+  LastStack& last = state->last;
+  NodeId node = taken.shared > 0 ? last.nodes[taken.shared - 1] : OutermostNode(last.domain, taken.cut);
   bool reused = false;
-  for (int i = shared; i < depth; ++i) {
-    const uintptr_t pc = pcs[depth - 1 - i];
-    node = ChildOf(node, pc, &reused);
-    last.pcs[i] = pc;
-    last.nodes[i] = node;
+  for (uint32_t i = 0; i < taken.fresh; ++i) {
+    node = ChildOf(node, taken.pcs[taken.fresh - 1 - i], &reused);
+    last.nodes[taken.shared + i] = node;
   }
-  const SiteId site = sites_.SiteOf(node);
-  if (site == format::kOverflowSite) recording_.CountDrop(format::DropReason::kRecordingFull, 0);
-  last.site = site;
-  last.domain = domain;
-  last.code_epoch = epoch;
-  last.depth = cut || reused || site == format::kOverflowSite ? 0 : static_cast<uint32_t>(depth);
-  if (reused) unwinder::ForgetCode();
-  return site;
+  last.depth = taken.shared + taken.fresh;
+  last.site = sites_.SiteOf(node);
+  if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
+    recording_.CountDrop(format::DropReason::kRecordingFull, 0);
+    state->stack.Forget();
+    last.depth = 0;
+  }
+  if (__builtin_expect(reused, 0)) {
+    LibunwindForgetCode();
+    ForgetCode();
+  }
+  return last.site;
 }
 
 // A stack of one frame, for when no more can be known.
-SiteId Tracer::SiteOfCaller(uintptr_t caller, uint32_t domain, format::TruncationReason reason) {
-  const NodeId cut = sites_.Child(DomainNode(domain),
-                                  MakeVirtualFrame(format::VirtualKind::kTruncated, static_cast<uint32_t>(reason)));
+SiteId Tracer::SiteOfCaller(uintptr_t caller, uint32_t domain) {
   bool reused = false;
-  return sites_.SiteOf(ChildOf(cut, caller, &reused));
+  return sites_.SiteOf(ChildOf(OutermostNode(domain, format::TruncationReason::kNested), caller, &reused));
 }
 
-NodeId Tracer::DomainNode(uint32_t domain) {
-  if (domain == format::kDomainMalloc) return kRootNode;
-  return sites_.Child(kRootNode, MakeVirtualFrame(format::VirtualKind::kDomain, domain));
+// What stands outside the outermost native frame: the domain, if it is not malloc, and the mark of a stack cut short.
+NodeId Tracer::OutermostNode(uint32_t domain, format::TruncationReason cut) {
+  NodeId node = kRootNode;
+  if (domain != format::kDomainMalloc) {
+    node = sites_.Child(node, MakeVirtualFrame(format::VirtualKind::kDomain, domain));
+  }
+  if (__builtin_expect(cut == format::TruncationReason{}, 1)) return node;
+  if (cut != format::TruncationReason::kNested) AddRelaxed(recording_.header().truncated_stacks, 1u);
+  return sites_.Child(node, MakeVirtualFrame(format::VirtualKind::kTruncated, static_cast<uint32_t>(cut)));
 }
 
 NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
-  const Frame frame = modules_.FrameOf(pc, reused);
-  modules_.Note(pc);
-  return sites_.Child(parent, frame);
+  return sites_.Child(parent, modules_.FrameOf(pc, reused), [&] { modules_.Note(pc); });
 }
 
 void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
@@ -380,7 +381,7 @@ void Tracer::IgnoreThisThread(bool ignore) {
 }
 
 void Tracer::OnUnload() {
-  if (ready()) modules_.NoteUnload();
+  if (ready() && modules_.NoteUnload()) ForgetCode();
 }
 
 void Tracer::OnExit() {

@@ -38,17 +38,16 @@ class Tracer {
 
   // --- the main path ---
 
-  // The allocator returned `block` of `bytes` to a hook that was called from `caller` (a return address).
-  void OnAlloc(void* block, size_t bytes, void* caller) {
+  // The allocator returned `block` of `bytes` to the hook whose frame is `hook`.
+  void OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
     ThreadState* state = this_thread;
     if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen || !active_.load(std::memory_order_relaxed),
                          0)) {
-      OnAllocSlow(block, bytes, caller);
+      OnAllocSlow(block, bytes, hook);
       return;
     }
     CloseGate(state);
-    RecordAlloc(state, SiteOfStack(state, reinterpret_cast<uintptr_t>(caller), format::kDomainMalloc),
-                reinterpret_cast<uintptr_t>(block), bytes);
+    RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
     OpenGate(state);
   }
 
@@ -80,10 +79,10 @@ class Tracer {
 
   // --- other domains: ranges of pages, and blocks of the program's own pools ---
 
-  void OnMap(void* start, size_t bytes, void* caller);
+  void OnMap(void* start, size_t bytes, const HookFrame* hook);
   void OnUnmap(void* start, size_t bytes);
   // 0, or an errno: EINVAL for a domain or address that cannot be tracked, ENOMEM, ENOSPC (too many domains).
-  int Track(uint32_t domain, uintptr_t address, size_t bytes, void* caller);
+  int Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook);
   int Untrack(uint32_t domain, uintptr_t address);
 
   // --- control (api.cc, lifecycle.cc) ---
@@ -118,13 +117,14 @@ class Tracer {
   static constinit thread_local ThreadState* this_thread;
 
  private:
-  void OnAllocSlow(void* block, size_t bytes, void* caller);
+  void OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
   void ChargeSlow(Block block);
   ThreadState* StateOfThisThread();
-  SiteId SiteOfStack(ThreadState* state, uintptr_t caller, uint32_t domain);
-  SiteId SiteOfCaller(uintptr_t caller, uint32_t domain, format::TruncationReason reason);
-  SiteId SiteForEvent(uintptr_t caller, uint32_t domain, ThreadState** state);
-  NodeId DomainNode(uint32_t domain);
+  SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
+  SiteId SiteOfChangedStack(ThreadState* state, const TakenStack& taken);
+  SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
+  SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
+  NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
   void CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);

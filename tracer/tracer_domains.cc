@@ -14,7 +14,7 @@ constexpr uint64_t kLargestMapping = uint64_t{64} << 30;
 // ---------------------------------------------------------------- anonymous mappings
 
 // A mapping is recorded page by page, because any part of it can be unmapped, remapped or mapped over.
-void Tracer::OnMap(void* start, size_t bytes, void* caller) {
+void Tracer::OnMap(void* start, size_t bytes, const HookFrame* hook) {
   if (!ready() || !active() || bytes == 0) return;
   if (bytes > kLargestMapping) {
     recording_.CountDrop(format::DropReason::kTooLarge, bytes);
@@ -22,7 +22,7 @@ void Tracer::OnMap(void* start, size_t bytes, void* caller) {
   }
   OnUnmap(start, bytes);  // MAP_FIXED replaces what was there
   ThreadState* state = nullptr;
-  const SiteId site = SiteForEvent(reinterpret_cast<uintptr_t>(caller), format::kDomainMmap, &state);
+  const SiteId site = SiteForEvent(hook, format::kDomainMmap, &state);
   if (site == 0) return;
   const uintptr_t first = reinterpret_cast<uintptr_t>(start);
   const uintptr_t end = first + RoundUpToPage(bytes);
@@ -82,7 +82,7 @@ TrackedMap* Tracer::FindTracked(uint32_t domain, bool create) {
   return nullptr;
 }
 
-int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, void* caller) {
+int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook) {
   if (domain < format::kFirstCustomDomain) return EINVAL;
   EnsureOwnRecording();
   if (!ready() || !active()) return ENODATA;
@@ -92,7 +92,7 @@ int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, void* caller
     return ENOSPC;
   }
   ThreadState* state = nullptr;
-  const SiteId site = SiteForEvent(reinterpret_cast<uintptr_t>(caller), domain, &state);
+  const SiteId site = SiteForEvent(hook, domain, &state);
   if (site == 0) return 0;        // this thread is ignored
   Charge(blocks->Take(address));  // tracking again replaces
   CountAlloc(state, site, bytes, 1);

@@ -1,22 +1,22 @@
-// Unwinding by libunwind: unw_backtrace, whose per-thread cache of frame layouts makes a known frame cost a few
-// nanoseconds, and unw_step, slow, for when that cache cannot be trusted.
+// unw_backtrace, whose per-thread cache of frame layouts makes a known frame cost a few nanoseconds, and unw_step,
+// slow, for when that cache cannot be trusted.
 //
 // libunwind is opened by dlopen(RTLD_LOCAL), never a needed library: its _Unwind_* symbols must not stand in front of
 // libgcc's, which C++ exceptions of the program use. It takes no malloc on these paths, and it blocks signals around
 // its own locks.
 //
 // unw_backtrace never forgets: after a dlclose, its cache may describe a function that is gone. As long as no code was
-// loaded over such a range that is harmless (nothing there runs). ForgetCode() is called at the first that is, and from
-// then on stacks are taken with unw_step, which asks the loader about each frame.
+// loaded over such a range that is harmless (nothing there runs). LibunwindForgetCode() is called at the first that is,
+// and from then on stacks are taken with unw_step, which asks the loader about each frame.
 #define UNW_LOCAL_ONLY
+#include "tracer/unwind_libunwind.h"
+
 #include <dlfcn.h>
 #include <libunwind.h>
 
 #include <atomic>
 
-#include "tracer/unwinder.h"
-
-namespace allocline::unwinder {
+namespace allocline {
 namespace {
 
 #define ALLOCLINE_STRING2(x) #x
@@ -60,7 +60,7 @@ int UnwindByStep(uintptr_t* out, int max) {
 
 }  // namespace
 
-bool Init() {
+bool InitLibunwind() {
   void* library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return false;
   Libunwind& u = g_unwind;
@@ -78,14 +78,13 @@ bool Init() {
   return true;
 }
 
-int Unwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, bool* cut) {
-  *cut = false;
+int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, format::TruncationReason* cut) {
+  *cut = {};
   int n = 0;
+  const int room = max + kOwnFrames;
   if (__builtin_expect(g_available.load(std::memory_order_acquire), 1)) {
-    const int room = max + kOwnFrames;
     n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
                                                     : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
-    *cut = n == room;
   }
   // The first frames are our own; `caller` is the first that is not.
   int own = 0;
@@ -93,23 +92,21 @@ int Unwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, bool*
   if (own == n || own == kOwnFrames) {
     scratch[0] = caller;
     *pcs = scratch;
-    *cut = true;
+    *cut = format::TruncationReason::kNoUnwinder;
     return 1;
   }
   int depth = n - own;
-  if (depth > max) {
-    depth = max;
-    *cut = true;
-  }
+  if (n == room || depth > max) *cut = format::TruncationReason::kTooDeep;
+  if (depth > max) depth = max;
   while (depth > 1 && scratch[own + depth - 1] == 0) --depth;
   *pcs = scratch + own;
   return depth;
 }
 
-void ForgetCode() {
+void LibunwindForgetCode() {
   if (!g_available.load(std::memory_order_acquire)) return;
   g_step_only.store(true, std::memory_order_relaxed);
   g_unwind.flush_cache(*g_unwind.local_addresses, 0, 0);
 }
 
-}  // namespace allocline::unwinder
+}  // namespace allocline

@@ -1,0 +1,72 @@
+// How to get from a frame to its caller, for one return address: what .eh_frame says about it, compiled into 32 bits.
+//
+// Nearly all code that g++ and clang++ make is described by "the CFA is rsp (or rbp) plus a constant, the return
+// address lies just below it, rbp is saved at a constant place or unchanged". A row says that; everything else (signal
+// frames, PLT stubs, DWARF expressions other than the realigned stack's) is kComplex, and left to libunwind.
+//
+// Sources: DWARF 5 section 6.4 (call frame instructions); LSB Core, "Exception Frames" (.eh_frame, .eh_frame_hdr,
+// pointer encodings); System V ABI AMD64, table 3.36 (register numbers: 6 = rbp, 7 = rsp, 16 = return address).
+#ifndef ALLOCLINE_TRACER_CFI_ROW_H_
+#define ALLOCLINE_TRACER_CFI_ROW_H_
+
+#include <cstdint>
+
+namespace allocline {
+
+// The canonical frame address (CFA) of a frame is the stack pointer its caller has after the return.
+class CfiRow {
+ public:
+  enum class Kind : uint32_t {
+    kRsp = 0,       // CFA = rsp + offset
+    kRbp = 1,       // CFA = rbp + offset
+    kDerefRbp = 2,  // CFA = *(rbp + offset), rbp saved at *rbp: a function that realigned its stack (DRAP)
+    kSpecial = 3,
+  };
+  enum class Special : uint32_t {
+    kEnd = 0,      // the outermost frame: it says so itself (_start, clone)
+    kComplex = 1,  // described, but not by a simple row
+    kNoInfo = 2,   // no unwind information: the stack ends here, as far as anybody knows
+  };
+
+  static constexpr int kBits = 31;
+
+  constexpr CfiRow() = default;
+  static constexpr CfiRow FromBits(uint32_t bits) { return CfiRow(bits); }
+  static constexpr CfiRow MakeSpecial(Special what) {
+    return CfiRow(static_cast<uint32_t>(Kind::kSpecial) | static_cast<uint32_t>(what) << 2 | kNotSaved << 21);
+  }
+  // Offsets in bytes. `rbp_depth`: rbp is saved at CFA - rbp_depth; 8 means that it is not saved (the return address
+  // is there). Complex if something does not fit.
+  static constexpr CfiRow Make(Kind kind, int64_t cfa_offset, int64_t rbp_depth) {
+    if (cfa_offset % 8 != 0 || cfa_offset < -(1 << 20) || cfa_offset >= (1 << 20))
+      return MakeSpecial(Special::kComplex);
+    if (kind != Kind::kDerefRbp && cfa_offset < 0) return MakeSpecial(Special::kComplex);
+    if (rbp_depth % 8 != 0 || rbp_depth < 0 || rbp_depth / 8 > 255) return MakeSpecial(Special::kComplex);
+    return CfiRow(static_cast<uint32_t>(kind) | (static_cast<uint32_t>(cfa_offset / 8) & 0x7ffff) << 2 |
+                  static_cast<uint32_t>(rbp_depth / 8) << 21);
+  }
+
+  constexpr uint32_t bits() const { return bits_; }
+  constexpr Kind kind() const { return static_cast<Kind>(bits_ & 3); }
+  constexpr Special special() const { return static_cast<Special>((bits_ >> 2) & 3); }
+  // kRsp, kRbp: never negative.
+  constexpr uint64_t cfa_offset() const { return uint64_t{(bits_ >> 2) & 0x7ffff} * 8; }
+  constexpr int64_t signed_cfa_offset() const { return (static_cast<int32_t>(bits_ << 11) >> 13) * int64_t{8}; }
+  constexpr uint64_t rbp_depth() const { return uint64_t{bits_ >> 21} * 8; }
+  constexpr bool saves_rbp() const { return bits_ >> 21 != kNotSaved; }
+  // Whether the CFA is computed from rbp.
+  constexpr bool uses_rbp() const { return kind() == Kind::kRbp || kind() == Kind::kDerefRbp; }
+
+ private:
+  static constexpr uint32_t kNotSaved = 1;
+  explicit constexpr CfiRow(uint32_t bits) : bits_(bits) {}
+  uint32_t bits_ = 0;
+};
+
+// Reads .eh_frame for the call that returns to `return_address`. Asks the loader (_dl_find_object: no lock) which
+// object the address is in. Context: async-signal-safe, no allocation; it reads only what the loader mapped.
+CfiRow CompileCfiRow(uintptr_t return_address);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_CFI_ROW_H_

@@ -1,0 +1,73 @@
+// The part of the stack that is known to be readable, so that wrong unwind information ends a stack instead of
+// faulting.
+//
+// The page of the stack pointer is readable: the program is running on it. Pages above it are asked about, once each,
+// by a system call that fails with EFAULT instead of faulting; what was found is remembered as one range. A thread that
+// moves to another stack (a fiber, a signal stack) starts a new range.
+//
+// What cannot be known: a range that was found readable and was unmapped since. Only wrong unwind information can lead
+// there, because right information never leads beyond the frames of the running stack.
+#ifndef ALLOCLINE_TRACER_READABLE_STACK_H_
+#define ALLOCLINE_TRACER_READABLE_STACK_H_
+
+#include <errno.h>
+
+#include <cstdint>
+
+#include "base/pages.h"
+
+namespace allocline {
+
+class ReadableStack {
+ public:
+  // The thread stands at `stack_pointer`: everything asked about from here on lies above it.
+  void Enter(uintptr_t stack_pointer) {
+    if (__builtin_expect(stack_pointer - low_ < high_ - low_, 1)) return;
+    MoveTo(stack_pointer & ~(uintptr_t{kPage} - 1));
+  }
+  // Whether the 8 bytes at `address` can be read.
+  bool Covers(uintptr_t address) {
+    if (__builtin_expect(address - low_ < high_ - low_, 1)) return address % 8 == 0;
+    return address % 8 == 0 && Extend(address);
+  }
+
+ private:
+  // Further than this in one step, and it is not the stack any more.
+  static constexpr uintptr_t kLargestFrame = 64 << 20;
+
+  __attribute__((noinline)) void MoveTo(uintptr_t page) {
+    // Further down the same stack, if all between is readable; else another stack.
+    constexpr uintptr_t kLargestStep = 64 * kPage;
+    uintptr_t probe = page + kPage;
+    if (page < low_ && low_ - page <= kLargestStep) {
+      while (probe < low_ && PageIsReadable(probe)) probe += kPage;
+      if (probe == low_) {
+        low_ = page;
+        return;
+      }
+    }
+    low_ = page;
+    high_ = page + kPage;
+  }
+
+  __attribute__((noinline)) bool Extend(uintptr_t address) {
+    if (address < low_ || address - high_ > kLargestFrame) return false;
+    while (high_ <= address) {
+      if (!PageIsReadable(high_)) return false;
+      high_ += kPage;
+    }
+    return true;
+  }
+
+  // rt_sigprocmask with an impossible `how` reads the mask first: EFAULT if it cannot, EINVAL if it can. It changes
+  // nothing either way.
+  static bool PageIsReadable(uintptr_t page) {
+    return sys::Call(SYS_rt_sigprocmask, ~0L, static_cast<long>(page), 0, 8) == -EINVAL;
+  }
+
+  uintptr_t low_ = 0, high_ = 0;
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_READABLE_STACK_H_

@@ -1,0 +1,114 @@
+// Verified prefix reuse: taking a stack at the price of its changed frames, and of one comparison for each of the
+// others.
+//
+// The problem. Unwinding a stack of 64 frames costs hundreds of nanoseconds even with compiled unwind rows, because
+// each step waits for the load of the one before. Yet between two allocations of a thread most of the stack is the
+// same.
+//
+// The idea. Keep the last stack as an array of frames, outermost first: where the return address lay, its value, and
+// the rbp that held there. For the next event, step outward from the hook until a frame's return address lies where a
+// kept one lay, with the same value. From that *joint* on do not unwind; only read the slots of all frames further out,
+// which are independent loads, and compare.
+//
+//     kept:  main  parse  value  string  alloc          now:  main  parse  value  number  alloc
+//            [==== still the same =====]                                          joint: value
+//                                                             stepped: alloc, number; compared: value, parse, main
+//
+// Why that is right. The unwinder is a function: the state of a frame (pc, sp, and rbp where the row asks for it) and
+// the words it loads decide the state of the next. If the state at the joint equals the kept one, and every word that
+// unwinding from there would load equals the kept word, then, going outward one frame at a time, every further state is
+// equal too, and a full unwind would give what is kept. sp is equal because the slot's address is. pc is equal because
+// its value is. rbp matters only where a row computes the CFA from it, or passes it on unsaved to a frame that does:
+// `needs_rbp`; there it is compared, at the joint itself and, further out, as the word it was loaded from. So for
+// frames compiled without frame pointers one comparison a frame is the whole proof.
+//
+// It must survive:
+//   - a return address that changed while everything inside it coincides (f calls g from two places): all further slots
+//     are compared, never the joint alone;
+//   - a mismatch further out: the kept rbp of frames whose rbp was not compared may be stale, so stepping resumes from
+//     the true state at the joint, never from a kept one, and the frames from the mismatch inward cannot be joints
+//     again;
+//   - slots beyond a mismatch: they may lie on a stack that is gone (a freed fiber). They are not read: the comparison
+//     stops at the first difference;
+//   - rbp as a general register, alloca and realigned stacks: by the row's kind;
+//   - longjmp, exceptions, coroutines, swapcontext: nothing is remembered about calls and returns, only about memory,
+//   and
+//     that is compared each time. Another stack has other addresses: no joint;
+//   - a stack unmapped and mapped again at the same place: compared like any other memory; and ReadableStack stands
+//     between wrong unwind information and a fault;
+//   - dlclose and other code at the same addresses: the rows are forgotten and so is the stack (code_epoch);
+//   - a signal frame, a PLT stub, hand-written code: no simple row, and libunwind takes the whole stack;
+//   - a signal handler that allocates in the middle of all this: the gate (tracer.h) keeps it out of the cache.
+#ifndef ALLOCLINE_TRACER_UNWIND_CFI_H_
+#define ALLOCLINE_TRACER_UNWIND_CFI_H_
+
+#include <cstdint>
+
+#include "recording/format.h"
+#include "tracer/cfi_row.h"
+#include "tracer/readable_stack.h"
+
+namespace allocline {
+
+// The frame record of a hook: what __builtin_frame_address(0) points at.
+struct HookFrame {
+  uintptr_t caller_rbp;
+  uintptr_t return_address;
+
+  uintptr_t caller() const { return return_address; }
+  uintptr_t slot() const { return reinterpret_cast<uintptr_t>(&return_address); }
+};
+
+// A stack, as far as it differs from the last one of the same StackCache.
+struct TakenStack {
+  uint32_t shared;               // outermost frames that are those of the last stack
+  uint32_t fresh;                // frames further in
+  const uintptr_t* pcs;          // their return addresses, innermost first
+  format::TruncationReason cut;  // why it is not whole; 0 if it is
+};
+
+// The last stack of a thread. Used by its thread only, with the gate closed.
+class StackCache {
+ public:
+  // The calling thread's stack from the hook's caller outward.
+  TakenStack Take(const HookFrame* hook);
+  // The next stack shares nothing with the last.
+  void Forget() { depth_ = 0; }
+  uint32_t depth() const { return depth_; }
+
+ private:
+  struct Slot {
+    uintptr_t address;
+    uintptr_t value;
+  };
+  struct State {
+    Slot return_address;  // where this frame's pc lay; the stack pointer in the frame is address + 8
+    Slot rbp;             // where its rbp was loaded from by the frame inside, and its value; address 0: not loaded
+  };
+
+  static constexpr uint32_t kRoom = format::kMaxDepth;
+
+  bool SameFurtherOut(uint32_t joint, uint32_t* mismatch) const;
+  bool Step(CfiRow row, State* state);
+  TakenStack TakeByLibunwind(const HookFrame* hook);
+  void Keep(uint32_t shared, uint32_t fresh, const State& joint);
+
+  uint32_t depth_ = 0;
+  uint32_t code_epoch_ = 0;
+  ReadableStack readable_;
+  // Frames [0, depth_), 0 = outermost.
+  State kept_[kRoom];
+  bool needs_rbp_[kRoom];      // the way outward from this frame depends on its rbp
+  bool any_needs_rbp_[kRoom];  // this frame or one further out does
+  // Frames stepped through for the current event, innermost first.
+  State stepped_[kRoom];
+  CfiRow rows_[kRoom];
+  uintptr_t pcs_[kRoom + 32];
+};
+
+// Code was unloaded. Rows and kept stacks of all threads are void.
+void ForgetCode();
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_UNWIND_CFI_H_

@@ -1,0 +1,31 @@
+// Taking a whole stack with libunwind: for frames that no simple row describes, and for checking our own unwinder.
+//
+// Context: inside malloc, with the thread's gate closed (tracer.h): what libunwind might allocate is then seen as
+// nested
+//          and not recursed into.
+#ifndef ALLOCLINE_TRACER_UNWIND_LIBUNWIND_H_
+#define ALLOCLINE_TRACER_UNWIND_LIBUNWIND_H_
+
+#include <cstdint>
+
+#include "recording/format.h"
+
+namespace allocline {
+
+// Finds libunwind in the process. False: UnwindByLibunwind() gives the caller alone.
+bool InitLibunwind();
+
+// Room for the frames of our own that a stack begins with.
+inline constexpr int kOwnFrames = 32;
+
+// Return addresses from `caller` (a return address on this thread's stack) outward, innermost first, at most `max`, at
+// least one: `caller`. `scratch` has room for max + kOwnFrames addresses; `*pcs` points into it. `*cut` is set if the
+// stack is not whole.
+int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, format::TruncationReason* cut);
+
+// Other code has come to stand at addresses where code was before: what libunwind remembers of them is wrong.
+void LibunwindForgetCode();
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_UNWIND_LIBUNWIND_H_
