@@ -8,7 +8,6 @@
 namespace allocline {
 namespace {
 
-NextAllocator g_set;
 const char* g_file = "";
 bool g_is_glibc = false;
 std::atomic<bool> g_finding{false};
@@ -30,28 +29,32 @@ void Bind(Function*& out, const char* name) {
 
 }  // namespace
 
-constinit std::atomic<const NextAllocator*> g_next_allocator{nullptr};
+constinit NextAllocator g_next_allocator{};
 
 const NextAllocator* FindNextAllocator() {
-  if (g_finding.exchange(true, std::memory_order_acquire)) return g_next_allocator.load(std::memory_order_acquire);
-  Bind(g_set.malloc, "malloc");
-  Bind(g_set.calloc, "calloc");
-  Bind(g_set.realloc, "realloc");
-  Bind(g_set.free, "free");
-  Bind(g_set.memalign, "memalign");
-  Bind(g_set.aligned_alloc, "aligned_alloc");
-  Bind(g_set.posix_memalign, "posix_memalign");
-  Bind(g_set.valloc, "valloc");
-  Bind(g_set.pvalloc, "pvalloc");
-  Bind(g_set.malloc_usable_size, "malloc_usable_size");
-  Bind(g_set.free_sized, "free_sized");
-  Bind(g_set.free_aligned_sized, "free_aligned_sized");
+  NextAllocator& set = g_next_allocator;
+  if (g_finding.exchange(true, std::memory_order_acquire)) {
+    return __atomic_load_n(&set.malloc, __ATOMIC_ACQUIRE) != nullptr ? &set : nullptr;
+  }
+  Bind(set.calloc, "calloc");
+  Bind(set.realloc, "realloc");
+  Bind(set.free, "free");
+  Bind(set.memalign, "memalign");
+  Bind(set.aligned_alloc, "aligned_alloc");
+  Bind(set.posix_memalign, "posix_memalign");
+  Bind(set.valloc, "valloc");
+  Bind(set.pvalloc, "pvalloc");
+  Bind(set.malloc_usable_size, "malloc_usable_size");
+  Bind(set.free_sized, "free_sized");
+  Bind(set.free_aligned_sized, "free_aligned_sized");
+  void* (*next_malloc)(size_t) = nullptr;
+  Bind(next_malloc, "malloc");
   Dl_info info{};
-  if (dladdr(reinterpret_cast<void*>(g_set.malloc), &info) != 0 && info.dli_fname != nullptr) g_file = info.dli_fname;
+  if (dladdr(reinterpret_cast<void*>(next_malloc), &info) != 0 && info.dli_fname != nullptr) g_file = info.dli_fname;
   g_is_glibc = strncmp(Basename(g_file), "libc.so", 7) == 0 || strncmp(Basename(g_file), "libc-2.", 7) == 0;
-  g_set.smallest_request = g_is_glibc ? 0 : 16;
-  g_next_allocator.store(&g_set, std::memory_order_release);
-  return &g_set;
+  set.smallest_request = g_is_glibc ? 0 : 16;
+  __atomic_store_n(&set.malloc, next_malloc, __ATOMIC_RELEASE);
+  return &set;
 }
 
 const char* NextAllocatorFile() { return g_file; }

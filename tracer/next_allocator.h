@@ -34,11 +34,11 @@ struct NextAllocator {
 
 // Null only while the set is being found: then use the boot arena.
 const NextAllocator* FindNextAllocator();
-extern std::atomic<const NextAllocator*> g_next_allocator;
+extern NextAllocator g_next_allocator;
 inline const NextAllocator* NextOrNull() {
-  // Acquire: whoever sees the pointer sees the set. Pairs with the release in FindNextAllocator().
-  const NextAllocator* next = g_next_allocator.load(std::memory_order_acquire);
-  return __builtin_expect(next != nullptr, 1) ? next : FindNextAllocator();
+  // Acquire: `malloc` is stored last, so whoever sees it sees the set. Pairs with the release in FindNextAllocator().
+  const bool known = __atomic_load_n(&g_next_allocator.malloc, __ATOMIC_ACQUIRE) != nullptr;
+  return __builtin_expect(known, 1) ? &g_next_allocator : FindNextAllocator();
 }
 
 // File that holds the next malloc, for the report. "" if the loader does not say.

@@ -24,13 +24,12 @@ size_t AtLeast(size_t bytes, const NextAllocator* next) {
 }
 
 inline __attribute__((always_inline)) void* Recorded(void* block, size_t bytes, const allocline::HookFrame* hook) {
-  if (__builtin_expect(block == nullptr, 0)) return nullptr;
-  if (__builtin_expect(!g_tracer.ready(), 0)) {
-    allocline::CountEarly(bytes);
-    return block;
-  }
-  g_tracer.OnAlloc(block, bytes, hook);
-  return block;
+  return __builtin_expect(block != nullptr, 1) ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
+}
+
+// Forgets a block that the program gives back. False if it is of the boot arena, and not the allocator's.
+inline __attribute__((always_inline)) bool Forget(void* block) {
+  return __builtin_expect(g_tracer.OnFree(block), 1) || !boot::Owns(block);
 }
 
 // realloc of a block of the boot arena: its new home is the real allocator.
@@ -72,8 +71,7 @@ ALLOCLINE_HOOK void* malloc(size_t bytes) {
 }
 
 ALLOCLINE_HOOK void free(void* block) {
-  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
-  g_tracer.OnFree(block);
+  if (block == nullptr || !Forget(block)) return;
   if (const NextAllocator* next = NextOrNull()) next->free(block);
 }
 
@@ -143,16 +141,14 @@ ALLOCLINE_HOOK size_t malloc_usable_size(void* block) {
 }
 
 ALLOCLINE_HOOK void free_sized(void* block, size_t bytes) {
-  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
-  g_tracer.OnFree(block);
+  if (block == nullptr || !Forget(block)) return;
   const NextAllocator* next = NextOrNull();
   if (next == nullptr) return;
   next->free_sized != nullptr ? next->free_sized(block, AtLeast(bytes, next)) : next->free(block);
 }
 
 ALLOCLINE_HOOK void free_aligned_sized(void* block, size_t alignment, size_t bytes) {
-  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
-  g_tracer.OnFree(block);
+  if (block == nullptr || !Forget(block)) return;
   const NextAllocator* next = NextOrNull();
   if (next == nullptr) return;
   next->free_aligned_sized != nullptr ? next->free_aligned_sized(block, alignment, AtLeast(bytes, next))

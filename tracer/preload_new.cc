@@ -88,15 +88,6 @@ inline const NextOperators& Operators() {
   return g_operators;
 }
 
-void* Record(void* block, size_t bytes, const allocline::HookFrame* hook) {
-  if (!g_tracer.ready()) {
-    allocline::CountEarly(bytes);
-  } else {
-    g_tracer.OnAlloc(block, bytes, hook);
-  }
-  return block;
-}
-
 // The block from malloc, recorded; null if there is none, or another library's operator has to be asked.
 inline __attribute__((always_inline)) void* Fast(size_t bytes, const allocline::HookFrame* hook) {
   if (__builtin_expect(Operators().foreign, 0)) return nullptr;
@@ -104,7 +95,7 @@ inline __attribute__((always_inline)) void* Fast(size_t bytes, const allocline::
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
   const size_t request = bytes < next->smallest_request ? next->smallest_request : bytes;
   void* block = next->malloc(request == 0 ? 1 : request);
-  return __builtin_expect(block != nullptr, 1) ? Record(block, bytes, hook) : nullptr;
+  return __builtin_expect(block != nullptr, 1) ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
 }
 
 inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align_val_t alignment,
@@ -117,18 +108,17 @@ inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align
   const size_t rounded = (least + align - 1) & ~(align - 1);  // aligned_alloc of C11 wants a multiple
   if (rounded < bytes) return nullptr;
   void* block = next->aligned_alloc(align, rounded);
-  return block != nullptr ? Record(block, bytes, hook) : nullptr;
+  return block != nullptr ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
 }
 
 // What the next operator gave. If it called malloc underneath, the record made there is replaced by this one.
 void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook) {
-  return block == nullptr ? nullptr : Record(block, bytes, hook);
+  return block == nullptr ? nullptr : g_tracer.OnAlloc(block, bytes, hook);
 }
 
 template <typename Destroy, typename... Arguments>
 inline __attribute__((always_inline)) void Release(void* block, Destroy destroy, Arguments... arguments) {
-  if (block == nullptr || __builtin_expect(boot::Owns(block), 0)) return;
-  g_tracer.OnFree(block);
+  if (block == nullptr || (__builtin_expect(!g_tracer.OnFree(block), 0) && boot::Owns(block))) return;
   if (__builtin_expect(Operators().foreign, 0) && destroy != nullptr) {
     destroy(block, arguments...);
   } else if (const NextAllocator* next = NextOrNull()) {

@@ -40,7 +40,6 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
     StoreRelease(record->kind, static_cast<uint32_t>(kind));
   }
   state->tid = sys::GetTid();
-  state->last.depth = 0;
   state->stack.Forget();
   StoreRelaxed(state->record->tid, state->tid);
   AddRelaxed(state->record->threads_served, 1u);

@@ -30,7 +30,6 @@ enum class Gate : uint32_t {
 
 // The nodes of the stack taken last, outermost frame first: parallel to the frames in StackCache.
 struct LastStack {
-  uint32_t depth;
   uint32_t domain;
   SiteId site;
   NodeId nodes[format::kMaxDepth];

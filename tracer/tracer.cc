@@ -19,6 +19,7 @@
 #include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/pages.h"
+#include "tracer/next_allocator.h"
 #include "tracer/notice.h"
 #include "tracer/thread_end.h"
 #include "tracer/unwind_cfi.h"
@@ -77,8 +78,24 @@ bool Tracer::InitOrphans() {
 
 // ---------------------------------------------------------------- allocation
 
+void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
+  ThreadState* state = this_thread;
+  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen || !active_.load(std::memory_order_relaxed), 0)) {
+    OnAllocSlow(block, bytes, hook);
+    return block;
+  }
+  CloseGate(state);
+  RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
+  OpenGate(state);
+  return block;
+}
+
 void Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
-  if (!ready_.load(std::memory_order_acquire) || !active_.load(std::memory_order_relaxed)) return;
+  if (!ready_.load(std::memory_order_acquire)) {
+    CountEarly(bytes);
+    return;
+  }
+  if (!active_.load(std::memory_order_relaxed)) return;
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, format::kDomainMalloc, &state);
   if (site != 0) RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
@@ -135,32 +152,28 @@ ThreadState* Tracer::StateOfThisThread() {
   return state;
 }
 
-SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
+inline SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
   LastStack& last = state->last;
   if (__builtin_expect(last.domain != domain, 0)) {
     state->stack.Forget();
     last.domain = domain;
   }
-  const TakenStack taken = state->stack.Take(hook);
-  const uint32_t depth = taken.shared + taken.fresh;
-  if (taken.fresh == 0 && depth == last.depth) return last.site;
-  return SiteOfChangedStack(state, taken);
+  return state->stack.IsSame(hook) ? last.site : SiteOfChangedStack(state, hook);
 }
 
-SiteId Tracer::SiteOfChangedStack(ThreadState* state, const TakenStack& taken) {
+SiteId Tracer::SiteOfChangedStack(ThreadState* state, const HookFrame* hook) {
   LastStack& last = state->last;
+  const TakenStack taken = state->stack.Take(hook);
   NodeId node = taken.shared > 0 ? last.nodes[taken.shared - 1] : OutermostNode(last.domain, taken.cut);
   bool reused = false;
   for (uint32_t i = 0; i < taken.fresh; ++i) {
     node = ChildOf(node, taken.pcs[taken.fresh - 1 - i], &reused);
     last.nodes[taken.shared + i] = node;
   }
-  last.depth = taken.shared + taken.fresh;
   last.site = sites_.SiteOf(node);
   if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
     recording_.CountDrop(format::DropReason::kRecordingFull, 0);
     state->stack.Forget();
-    last.depth = 0;
   }
   if (__builtin_expect(reused, 0)) {
     LibunwindForgetCode();
@@ -190,18 +203,11 @@ NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
   return sites_.Child(parent, modules_.FrameOf(pc, reused), [&] { modules_.Note(pc); });
 }
 
-void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
+inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
   CountAlloc(state, site, bytes, 1);
   Block stale;
   if (__builtin_expect(!blocks_.Insert(address, {site, bytes}, &stale), 0)) {
-    // It can never be charged when freed, so it must not count as live.
-    recording_.CountDrop(
-        bytes >= uint64_t{1} << 40 ? format::DropReason::kTooLarge : format::DropReason::kPointerMapFull, bytes);
-    if (state != nullptr) {
-      RecordFree(state, {site, bytes});
-    } else {
-      CountOrphan(site, bytes, 1, false);
-    }
+    InsertFailed(state, {site, bytes});
     return;
   }
   // A record that was still there is of a block whose free we did not see (an allocator that frees behind our back,
@@ -209,28 +215,24 @@ void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, siz
   if (__builtin_expect(stale.site != 0, 0)) Charge(stale);
 }
 
-void Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks) {
-  Counter* counter = state == nullptr ? nullptr : state->counters.At(site, recording_);
-  if (__builtin_expect(counter == nullptr, 0)) {
-    CountOrphan(site, bytes, blocks, true);
-    return;
+// The block can never be charged when it is freed, so it must not count as live.
+void Tracer::InsertFailed(ThreadState* state, Block block) {
+  const bool too_large = block.bytes >= uint64_t{1} << 40;
+  recording_.CountDrop(too_large ? format::DropReason::kTooLarge : format::DropReason::kPointerMapFull, block.bytes);
+  if (state != nullptr) {
+    RecordFree(state, block);
+  } else {
+    CountOrphan(block.site, block.bytes, 1, false);
   }
-  AddOwned(counter->allocated_bytes, bytes);
-  AddOwned(counter->allocated_blocks, blocks);
-  AddPending(state, static_cast<int64_t>(bytes));
 }
 
 // ---------------------------------------------------------------- deallocation
 
-void Tracer::RecordFree(ThreadState* state, Block block, uint64_t blocks) {
-  Counter* counter = state->counters.At(block.site, recording_);
-  if (__builtin_expect(counter == nullptr, 0)) {
-    CountOrphan(block.site, block.bytes, blocks, false);
-    return;
-  }
-  AddOwned(counter->freed_bytes, block.bytes);
-  AddOwned(counter->freed_blocks, blocks);
-  AddPending(state, -static_cast<int64_t>(block.bytes));
+bool Tracer::OnFree(void* block) {
+  const Block taken = TakeBlock(block);
+  if (__builtin_expect(taken.site == 0, 0)) return false;
+  Charge(taken);
+  return true;
 }
 
 void Tracer::ChargeSlow(Block block) {
@@ -255,17 +257,6 @@ void Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool allo
 }
 
 // ---------------------------------------------------------------- totals
-
-// The live total of the process is kept without a shared write per event: each thread publishes its share when that has
-// changed by K. The peak takes in the highest value a thread's share had since it last published, so with one thread it
-// is exact, and with more it may be low by what the others had not published: threads x K at most.
-void Tracer::AddPending(ThreadState* state, int64_t bytes) {
-  ThreadRecord& record = *state->record;
-  AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), static_cast<uint64_t>(bytes));
-  const int64_t pending = LoadRelaxed(record.pending_bytes);
-  if (pending > LoadRelaxed(record.pending_peak)) StoreRelaxed(record.pending_peak, pending);
-  if (__builtin_expect(static_cast<uint64_t>(pending + kPeakSlackBytes) > 2 * kPeakSlackBytes, 0)) Flush(state);
-}
 
 void Tracer::Flush(ThreadState* state) {
   ThreadRecord& record = *state->record;

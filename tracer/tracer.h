@@ -3,8 +3,8 @@
 //   malloc -> next malloc -> OnAlloc: stack -> site (SiteTable) -> counters of this thread -> PointerMap
 //   free   -> OnFree: PointerMap -> counters of this thread -> next free
 //
-// The fast half is inline: one thread-local pointer, one gate. All else (first event of a thread, a forked child, an
-// event inside an event, stopped, ignored) is OnAllocSlow / OnFreeSlow.
+// The fast half of each asks for one thread-local pointer and one gate. All else (first event of a thread, a forked
+// child, an event inside an event, stopped, ignored) is OnAllocSlow and ChargeSlow.
 //
 // Threads: everything here may run at once on any thread, and in signal handlers. The order of the two tables is the
 //          rule that keeps counts exact: counters first, then the pointer map on allocation; the pointer map first,
@@ -38,21 +38,11 @@ class Tracer {
 
   // --- the main path ---
 
-  // The allocator returned `block` of `bytes` to the hook whose frame is `hook`.
-  void OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
-    ThreadState* state = this_thread;
-    if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen || !active_.load(std::memory_order_relaxed),
-                         0)) {
-      OnAllocSlow(block, bytes, hook);
-      return;
-    }
-    CloseGate(state);
-    RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
-    OpenGate(state);
-  }
+  // The allocator returned `block` of `bytes` to the hook whose frame is `hook`. Gives `block` back.
+  void* OnAlloc(void* block, size_t bytes, const HookFrame* hook);
 
-  // The program gives `block` back. To be called before the allocator gets it.
-  void OnFree(void* block) { Charge(TakeBlock(block)); }
+  // The program gives `block` back. To be called before the allocator gets it. False if the block is not one of ours.
+  bool OnFree(void* block);
 
   // For realloc, which may fail: take the record out, and then either charge it as freed or put it back.
   Block TakeBlock(void* block) {
@@ -121,16 +111,18 @@ class Tracer {
   void ChargeSlow(Block block);
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
-  SiteId SiteOfChangedStack(ThreadState* state, const TakenStack& taken);
+  SiteId SiteOfChangedStack(ThreadState* state, const HookFrame* hook);
   SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
+  void InsertFailed(ThreadState* state, Block block);
   void CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);
   void RecordFree(ThreadState* state, Block block, uint64_t blocks = 1);
   void CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc);
-  void AddPending(ThreadState* state, int64_t bytes);
+  void AddPending(ThreadState* state, uint64_t bytes);
+  void SubtractPending(ThreadState* state, uint64_t bytes);
   void Flush(ThreadState* state);
   void BecomeChild();
   bool InitOrphans();
@@ -185,6 +177,49 @@ class Tracer {
 };
 
 extern Tracer g_tracer;
+
+// ---------------------------------------------------------------- counting, inline
+
+inline void Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks) {
+  format::Counter* counter = __builtin_expect(state == nullptr, 0) ? nullptr : state->counters.At(site, recording_);
+  if (__builtin_expect(counter == nullptr, 0)) {
+    CountOrphan(site, bytes, blocks, true);
+    return;
+  }
+  AddOwned(counter->allocated_bytes, bytes);
+  AddOwned(counter->allocated_blocks, blocks);
+  AddPending(state, bytes);
+}
+
+inline void Tracer::RecordFree(ThreadState* state, Block block, uint64_t blocks) {
+  format::Counter* counter = state->counters.At(block.site, recording_);
+  if (__builtin_expect(counter == nullptr, 0)) {
+    CountOrphan(block.site, block.bytes, blocks, false);
+    return;
+  }
+  AddOwned(counter->freed_bytes, block.bytes);
+  AddOwned(counter->freed_blocks, blocks);
+  SubtractPending(state, block.bytes);
+}
+
+// The live total of the process is kept without a shared write per event: each thread publishes its share when that has
+// changed by K. The peak takes in the highest value a thread's share had since it last published, so with one thread it
+// is exact, and with more it may be low by what the others had not published: threads x K at most.
+inline void Tracer::AddPending(ThreadState* state, uint64_t bytes) {
+  format::ThreadRecord& record = *state->record;
+  AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), bytes);
+  const int64_t pending = LoadRelaxed(record.pending_bytes);
+  if (pending > LoadRelaxed(record.pending_peak)) {
+    StoreRelaxed(record.pending_peak, pending);
+    if (__builtin_expect(pending > kPeakSlackBytes, 0)) Flush(state);
+  }
+}
+
+inline void Tracer::SubtractPending(ThreadState* state, uint64_t bytes) {
+  format::ThreadRecord& record = *state->record;
+  AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), ~bytes + 1);
+  if (__builtin_expect(LoadRelaxed(record.pending_bytes) < -kPeakSlackBytes, 0)) Flush(state);
+}
 
 }  // namespace allocline
 

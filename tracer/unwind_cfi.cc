@@ -11,52 +11,27 @@ namespace {
 using format::TruncationReason;
 
 CfiTable g_rows;
-std::atomic<uint32_t> g_code_epoch{0};
-
 constexpr uintptr_t kFirstCodeAddress = 4096;  // below it is no code: a return address there ends the stack
 constexpr TruncationReason kWhole{};
 
-uintptr_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
-
 }  // namespace
+
+constinit std::atomic<uint32_t> g_code_epoch{0};
 
 void ForgetCode() {
   g_rows.Clear();
   g_code_epoch.fetch_add(1, std::memory_order_release);
 }
 
-// Whether all frames further out than `joint` still are what they were. If not, `*mismatch` is the innermost that is
-// not.
-bool StackCache::SameFurtherOut(uint32_t joint, uint32_t* mismatch) const {
-  if (joint == 0) return true;
+uint32_t StackCache::SameFurtherOutWithRbp(uint32_t joint) const {
   uint32_t i = joint;
-  if (__builtin_expect(!any_needs_rbp_[joint - 1], 1)) {
-    // Four at a time, so that the loads overlap; but each is read only if the ones inside it agree or are in the same
-    // group, and a group lies within what was one readable stack.
-    while (i >= 4) {
-      const State* const s = &kept_[i - 4];
-      const uintptr_t d3 = Load(s[3].return_address.address) ^ s[3].return_address.value;
-      const uintptr_t d2 = Load(s[2].return_address.address) ^ s[2].return_address.value;
-      const uintptr_t d1 = Load(s[1].return_address.address) ^ s[1].return_address.value;
-      const uintptr_t d0 = Load(s[0].return_address.address) ^ s[0].return_address.value;
-      if (__builtin_expect((d3 | d2 | d1 | d0) != 0, 0)) {
-        *mismatch = d3 != 0 ? i - 1 : d2 != 0 ? i - 2 : d1 != 0 ? i - 3 : i - 4;
-        return false;
-      }
-      i -= 4;
-    }
+  for (; i > 0; --i) {
+    const Slot& pc = kept_[i - 1];
+    const Slot& rbp = kept_rbp_[i - 1];
+    if (Load(pc.address) != pc.value) break;
+    if (needs_rbp_[i - 1] && rbp.address != 0 && Load(rbp.address) != rbp.value) break;
   }
-  while (i > 0) {
-    const State& state = kept_[i - 1];
-    const bool same = Load(state.return_address.address) == state.return_address.value &&
-                      (!needs_rbp_[i - 1] || state.rbp.address == 0 || Load(state.rbp.address) == state.rbp.value);
-    if (__builtin_expect(!same, 0)) {
-      *mismatch = i - 1;
-      return false;
-    }
-    --i;
-  }
-  return true;
+  return joint - i;
 }
 
 // From a frame to its caller. False: memory that cannot be a stack; the information is wrong.
@@ -105,19 +80,17 @@ TakenStack StackCache::Take(const HookFrame* hook) {
   uint32_t fresh = 0;
   uint32_t shared = 0;
   for (;;) {
-    while (candidates > 0 && kept_[candidates - 1].return_address.address < state.return_address.address) --candidates;
+    while (candidates > 0 && kept_[candidates - 1].address < state.return_address.address) --candidates;
     if (candidates > 0) {
       const uint32_t joint = candidates - 1;
-      const State& kept = kept_[joint];
-      if (kept.return_address.address == state.return_address.address &&
-          kept.return_address.value == state.return_address.value &&
-          (!needs_rbp_[joint] || kept.rbp.value == state.rbp.value)) {
-        uint32_t mismatch = 0;
-        if (__builtin_expect(SameFurtherOut(joint, &mismatch), 1)) {
+      if (kept_[joint].address == state.return_address.address && kept_[joint].value == state.return_address.value &&
+          (!needs_rbp_[joint] || kept_rbp_[joint].value == state.rbp.value)) {
+        const uint32_t same = SameFurtherOut(joint);
+        if (__builtin_expect(same == joint, 1)) {
           shared = joint + 1;
           break;
         }
-        candidates = mismatch;
+        candidates = joint - same - 1;  // the first that differs and all inside it are no joints; those further out may be
       }
     }
     if (__builtin_expect(fresh == kRoom, 0)) return TakeByLibunwind(hook);
@@ -145,7 +118,7 @@ TakenStack StackCache::Take(const HookFrame* hook) {
 // The stack just taken becomes the kept one: `shared` frames stay, the stepped ones go on top. `joint` is the true
 // state of the innermost shared frame: its rbp may have come another way than before.
 void StackCache::Keep(uint32_t shared, uint32_t fresh, const State& joint) {
-  if (shared > 0) kept_[shared - 1].rbp = joint.rbp;
+  if (shared > 0) kept_rbp_[shared - 1] = joint.rbp;
   bool needs = shared > 0 && needs_rbp_[shared - 1];
   bool any = shared > 0 && any_needs_rbp_[shared - 1];
   for (uint32_t i = 0; i < fresh; ++i) {
@@ -154,7 +127,8 @@ void StackCache::Keep(uint32_t shared, uint32_t fresh, const State& joint) {
     const CfiRow row = rows_[from];
     needs = row.kind() != CfiRow::Kind::kSpecial && (row.uses_rbp() || (!row.saves_rbp() && needs));
     any = any || needs;
-    kept_[to] = stepped_[from];
+    kept_[to] = stepped_[from].return_address;
+    kept_rbp_[to] = stepped_[from].rbp;
     needs_rbp_[to] = needs;
     any_needs_rbp_[to] = any;
   }

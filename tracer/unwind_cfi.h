@@ -28,8 +28,8 @@
 //   - a mismatch further out: the kept rbp of frames whose rbp was not compared may be stale, so stepping resumes from
 //     the true state at the joint, never from a kept one, and the frames from the mismatch inward cannot be joints
 //     again;
-//   - slots beyond a mismatch: they may lie on a stack that is gone (a freed fiber). They are not read: the comparison
-//     stops at the first difference;
+//   - slots beyond a mismatch: they may lie on a stack that is gone (a freed fiber). The comparison stops at the first
+//     difference;
 //   - rbp as a general register, alloca and realigned stacks: by the row's kind;
 //   - longjmp, exceptions, coroutines, swapcontext: nothing is remembered about calls and returns, only about memory,
 //   and
@@ -42,6 +42,7 @@
 #ifndef ALLOCLINE_TRACER_UNWIND_CFI_H_
 #define ALLOCLINE_TRACER_UNWIND_CFI_H_
 
+#include <atomic>
 #include <cstdint>
 
 #include "recording/format.h"
@@ -67,28 +68,57 @@ struct TakenStack {
   format::TruncationReason cut;  // why it is not whole; 0 if it is
 };
 
+// Raised by ForgetCode().
+extern std::atomic<uint32_t> g_code_epoch;
+
 // The last stack of a thread. Used by its thread only, with the gate closed.
 class StackCache {
  public:
-  // The calling thread's stack from the hook's caller outward.
+  // Whether the calling thread's stack, from the hook's caller outward, is the last one again.
+  bool IsSame(const HookFrame* hook) const {
+    if (__builtin_expect(depth_ == 0, 0)) return false;
+    const uint32_t top = depth_ - 1;
+    const bool same_top = (kept_[top].address ^ hook->slot()) == 0 && (kept_[top].value ^ hook->return_address) == 0 &&
+                          (!needs_rbp_[top] || kept_rbp_[top].value == hook->caller_rbp);
+    // Relaxed: code cannot go away under a frame of this very stack.
+    if (!same_top || code_epoch_ != g_code_epoch.load(std::memory_order_relaxed)) return false;
+    return SameFurtherOut(top) == top;
+  }
+  // The calling thread's stack from the hook's caller outward, which becomes the last one.
   TakenStack Take(const HookFrame* hook);
   // The next stack shares nothing with the last.
   void Forget() { depth_ = 0; }
-  uint32_t depth() const { return depth_; }
 
  private:
   struct Slot {
     uintptr_t address;
     uintptr_t value;
   };
+  // A frame on the way: where its pc lay (the stack pointer in it is that address + 8), and its rbp, with the place
+  // where the frame inside loaded it from (address 0: not loaded, it is the inner frame's).
   struct State {
-    Slot return_address;  // where this frame's pc lay; the stack pointer in the frame is address + 8
-    Slot rbp;             // where its rbp was loaded from by the frame inside, and its value; address 0: not loaded
+    Slot return_address;
+    Slot rbp;
   };
 
   static constexpr uint32_t kRoom = format::kMaxDepth;
+  static uintptr_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
 
-  bool SameFurtherOut(uint32_t joint, uint32_t* mismatch) const;
+  // How many of the frames further out than `joint`, counted from it outward, still are what they were: `joint` if all.
+  uint32_t SameFurtherOut(uint32_t joint) const {
+    if (joint == 0) return 0;
+    if (__builtin_expect(any_needs_rbp_[joint - 1], 0)) return SameFurtherOutWithRbp(joint);
+    // One branch a frame, and never a load beyond a difference: what lies there may not be a stack any more. Predicted
+    // branches let the loads overlap all the same.
+    const Slot* s = &kept_[joint];
+    uint32_t left = joint;
+#pragma GCC unroll 4
+    for (; left > 0; --left, --s) {
+      if (__builtin_expect(Load(s[-1].address) != s[-1].value, 0)) break;
+    }
+    return joint - left;
+  }
+  uint32_t SameFurtherOutWithRbp(uint32_t joint) const;
   bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
   void Keep(uint32_t shared, uint32_t fresh, const State& joint);
@@ -97,7 +127,8 @@ class StackCache {
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
   // Frames [0, depth_), 0 = outermost.
-  State kept_[kRoom];
+  Slot kept_[kRoom];  // return addresses
+  Slot kept_rbp_[kRoom];
   bool needs_rbp_[kRoom];      // the way outward from this frame depends on its rbp
   bool any_needs_rbp_[kRoom];  // this frame or one further out does
   // Frames stepped through for the current event, innermost first.
