@@ -57,6 +57,10 @@ enum class TableKind : uint32_t {
   kVirtualFrames = 8,  // interned frames of interpreters (reserved)
   kTimeline = 9,       // points over time (reserved)
   kSymbols = 10,       // SymbolRecord, variable size: only in a snapshot that stands alone
+<<<<<<< HEAD
+=======
+  kDifferences = 11,   // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
+>>>>>>> dd23f4e (ALLOCLINE_VERIFY=1: every stack is also taken by libunwind, differences are counted and kept)
 };
 inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
 
@@ -92,6 +96,10 @@ enum HeaderFlag : uint32_t {
   kFlagForked = 1u << 1,          // this process began as a fork of `parent_pid`, with its live blocks
   kFlagSnapshot = 1u << 2,        // not a process but a snapshot of one, made to stand alone
   kFlagStoppedAtStart = 1u << 3,  // tracing waits for allocline_start()
+<<<<<<< HEAD
+=======
+  kFlagVerify = 1u << 4,          // every stack was also taken by libunwind, and compared
+>>>>>>> dd23f4e (ALLOCLINE_VERIFY=1: every stack is also taken by libunwind, differences are counted and kept)
 };
 
 // Bits of FileHeader.state, only ever set. atomic, relaxed.
@@ -148,7 +156,13 @@ struct FileHeader {
   uint64_t tracer_private_bytes;  // atomic: memory of ours outside the file, pointer map apart
   uint64_t pointer_map_bytes;     // atomic: address space of the pointer map's leaves
   uint64_t nested_events;         // atomic: allocations made inside the tracer (by a signal): stack of one frame
+<<<<<<< HEAD
   uint64_t truncated_stacks;      // atomic: stacks cut at kMaxDepth
+=======
+  uint64_t truncated_stacks;      // atomic: stacks that are not whole
+  uint64_t verified_stacks;       // atomic: stacks compared with libunwind's
+  uint64_t different_stacks;      // atomic: how many of them differed
+>>>>>>> dd23f4e (ALLOCLINE_VERIFY=1: every stack is also taken by libunwind, differences are counted and kept)
   Drop drops[kDropReasons];
   // --- tables
   uint32_t extent_count;  // atomic: release store
@@ -179,9 +193,9 @@ enum class VirtualKind : uint32_t {
   kPython = 5,     // payload: id in kVirtualFrames (reserved)
 };
 enum class TruncationReason : uint32_t {
-  kTooDeep = 1,     // more than kMaxDepth frames: the innermost kMaxDepth are kept
-  kNested = 2,      // allocated inside the tracer (a signal handler): only the caller is known
-  kNoUnwinder = 3,  // no unwinder: only the caller is known
+  kTooDeep = 1,        // more than kMaxDepth frames: the innermost kMaxDepth are kept
+  kNested = 2,         // allocated inside the tracer (a signal handler): only the caller is known
+  kNoUnwinder = 3,     // no unwinder: only the caller is known
   kNoUnwindInfo = 4,   // further out is code without unwind information (a JIT's, hand-written)
   kBadUnwindInfo = 5,  // further out is code whose unwind information leads out of the stack
 };
@@ -311,6 +325,19 @@ struct SnapshotRecord {
 static_assert(sizeof(SnapshotRecord) == 72);
 inline constexpr uint64_t kRowsNotGiven = ~uint64_t{0};
 inline constexpr uint32_t kMaxLabelBytes = 1024;  // longer labels are cut
+
+// ---------------------------------------------------------------- differences (ALLOCLINE_VERIFY=1)
+
+// A stack that came out differently, one of the first kMaxDifferences.
+// Followed by: Frame[our_frames], Frame[their_frames], both most recent first.
+struct DifferenceRecord {
+  uint32_t record_bytes;  // tag, atomic, release: whole record, multiple of 8
+  uint32_t our_frames;
+  uint32_t their_frames;
+  uint32_t reserved;
+};
+static_assert(sizeof(DifferenceRecord) == 16);
+inline constexpr uint32_t kMaxDifferences = 16;
 
 // ---------------------------------------------------------------- symbols (stand-alone snapshots)
 

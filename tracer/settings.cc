@@ -56,6 +56,7 @@ void Settings::Read(char** environment, const char* argv0) {
   run_id = ParseHex(Find(environment, "ALLOCLINE_RUN"));
   record_mmap = Is(Find(environment, "ALLOCLINE_MMAP"), "1");
   start_stopped = Is(Find(environment, "ALLOCLINE_START"), "0");
+  verify = Is(Find(environment, "ALLOCLINE_VERIFY"), "1");
 }
 
 }  // namespace allocline

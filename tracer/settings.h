@@ -14,6 +14,7 @@ struct Settings {
   uint64_t run_id = 0;         // ALLOCLINE_RUN, hexadecimal: the same in all processes of one `allocline run`
   bool record_mmap = false;    // ALLOCLINE_MMAP=1
   bool start_stopped = false;  // ALLOCLINE_START=0
+  bool verify = false;         // ALLOCLINE_VERIFY=1
 
   void Read(char** environment, const char* argv0);
 };

@@ -48,6 +48,7 @@ bool Tracer::Start(const Settings& settings) {
   mark_ = static_cast<ProcessMark*>(MapPagesWipedOnFork(sizeof(ProcessMark)));
   uint32_t flags = 0;
   if (settings.record_mmap) flags |= format::kFlagMmapDomain;
+  if (settings.verify) flags |= format::kFlagVerify;
   if (settings.start_stopped) flags |= format::kFlagStoppedAtStart;
   if (mark_ == nullptr ||
       !recording_.Open({settings.directory, settings.name, settings.executable, settings.run_id, flags})) {
@@ -58,6 +59,7 @@ bool Tracer::Start(const Settings& settings) {
   threads_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
   if (!sites_.Init(&recording_) || !blocks_.Init() || !pages_.Init() || !InitOrphans()) return false;
+  verify_ = settings.verify;
   active_.store(!settings.start_stopped, std::memory_order_relaxed);
   ready_.store(true, std::memory_order_release);
   Sample();
@@ -158,7 +160,9 @@ inline SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uin
     state->stack.Forget();
     last.domain = domain;
   }
-  return state->stack.IsSame(hook) ? last.site : SiteOfChangedStack(state, hook);
+  const SiteId site = state->stack.IsSame(hook) ? last.site : SiteOfChangedStack(state, hook);
+  if (__builtin_expect(verify_, 0)) Verify(state, hook, site);
+  return site;
 }
 
 SiteId Tracer::SiteOfChangedStack(ThreadState* state, const HookFrame* hook) {

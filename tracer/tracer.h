@@ -111,6 +111,7 @@ class Tracer {
   void ChargeSlow(Block block);
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
+  void Verify(ThreadState* state, const HookFrame* hook, SiteId site);
   SiteId SiteOfChangedStack(ThreadState* state, const HookFrame* hook);
   SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
@@ -155,6 +156,7 @@ class Tracer {
 
   std::atomic<bool> ready_{false};
   std::atomic<bool> active_{false};
+  bool verify_ = false;
   const Settings* settings_ = nullptr;
   ProcessMark* mark_ = nullptr;
   bool child_file_open_ = false;  // OnForkChild() made the child's file; its tables are not there yet

@@ -90,7 +90,8 @@ TakenStack StackCache::Take(const HookFrame* hook) {
           shared = joint + 1;
           break;
         }
-        candidates = joint - same - 1;  // the first that differs and all inside it are no joints; those further out may be
+        candidates =
+            joint - same - 1;  // the first that differs and all inside it are no joints; those further out may be
       }
     }
     if (__builtin_expect(fresh == kRoom, 0)) return TakeByLibunwind(hook);
