@@ -57,10 +57,7 @@ enum class TableKind : uint32_t {
   kVirtualFrames = 8,  // interned frames of interpreters (reserved)
   kTimeline = 9,       // points over time (reserved)
   kSymbols = 10,       // SymbolRecord, variable size: only in a snapshot that stands alone
-<<<<<<< HEAD
-=======
   kDifferences = 11,   // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
->>>>>>> dd23f4e (ALLOCLINE_VERIFY=1: every stack is also taken by libunwind, differences are counted and kept)
 };
 inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
 
@@ -96,10 +93,7 @@ enum HeaderFlag : uint32_t {
   kFlagForked = 1u << 1,          // this process began as a fork of `parent_pid`, with its live blocks
   kFlagSnapshot = 1u << 2,        // not a process but a snapshot of one, made to stand alone
   kFlagStoppedAtStart = 1u << 3,  // tracing waits for allocline_start()
-<<<<<<< HEAD
-=======
   kFlagVerify = 1u << 4,          // every stack was also taken by libunwind, and compared
->>>>>>> dd23f4e (ALLOCLINE_VERIFY=1: every stack is also taken by libunwind, differences are counted and kept)
 };
 
 // Bits of FileHeader.state, only ever set. atomic, relaxed.
@@ -156,19 +150,16 @@ struct FileHeader {
   uint64_t tracer_private_bytes;  // atomic: memory of ours outside the file, pointer map apart
   uint64_t pointer_map_bytes;     // atomic: address space of the pointer map's leaves
   uint64_t nested_events;         // atomic: allocations made inside the tracer (by a signal): stack of one frame
-<<<<<<< HEAD
-  uint64_t truncated_stacks;      // atomic: stacks cut at kMaxDepth
-=======
   uint64_t truncated_stacks;      // atomic: stacks that are not whole
-  uint64_t verified_stacks;       // atomic: stacks compared with libunwind's
-  uint64_t different_stacks;      // atomic: how many of them differed
->>>>>>> dd23f4e (ALLOCLINE_VERIFY=1: every stack is also taken by libunwind, differences are counted and kept)
   Drop drops[kDropReasons];
   // --- tables
   uint32_t extent_count;  // atomic: release store
   uint32_t reserved0;
   uint64_t file_bytes;            // atomic: end of the last extent
   TableHead tables[kTableCount];  // index: TableKind
+  // --- checks (kFlagVerify)
+  uint64_t verified_stacks;   // atomic: stacks compared with libunwind's
+  uint64_t different_stacks;  // atomic: how many of them differed
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);
