@@ -5,6 +5,11 @@
 // libgcc's, which C++ exceptions of the program use. It takes no malloc on these paths, and it blocks signals around
 // its own locks.
 //
+// Before it reads a word, libunwind asks whether it is readable by writing a byte from there into a pipe of its own. The
+// pipe takes the two lowest descriptors, which the program may count on; and a program that closes all descriptors and
+// opens files (sshd, daemons) finds bytes of its stack in them. So memory is accessed by AccessWord() instead, and the
+// pipe is closed before the program's first instruction.
+//
 // unw_backtrace never forgets: after a dlclose, its cache may describe a function that is gone. As long as no code was
 // loaded over such a range that is harmless (nothing there runs). LibunwindForgetCode() is called at the first that is,
 // and from then on stacks are taken with unw_step, which asks the loader about each frame.
@@ -12,9 +17,13 @@
 #include "tracer/unwind_libunwind.h"
 
 #include <dlfcn.h>
+#include <errno.h>
 #include <libunwind.h>
+#include <string.h>
 
 #include <atomic>
+
+#include "base/raw_syscall.h"
 
 namespace allocline {
 namespace {
@@ -30,12 +39,62 @@ struct Libunwind {
   int (*get_register)(unw_cursor_t*, int, unw_word_t*);
   int (*set_caching_policy)(unw_addr_space_t, unw_caching_policy_t);
   void (*flush_cache)(unw_addr_space_t, unw_word_t, unw_word_t);
+  unw_accessors_t* (*get_accessors)(unw_addr_space_t);
   unw_addr_space_t* local_addresses;
 };
 
 Libunwind g_unwind;
 std::atomic<bool> g_available{false};
 std::atomic<bool> g_step_only{false};
+
+// Whether the kernel can read the 8 bytes at `address`: it copies the signal set before it refuses to know the request.
+bool IsReadable(uintptr_t address) {
+  constexpr long kNoSuchRequest = -1;
+  return sys::Call(SYS_rt_sigprocmask, kNoSuchRequest, static_cast<long>(address), 0, 8) != -EFAULT;
+}
+
+// Pages found readable on this thread, a slot each by the low bits of their number. As in libunwind's own list, a page
+// that is unmapped later stays; only a frame that leads astray would read from it.
+constexpr uintptr_t kPageMask = ~uintptr_t{4095};
+constinit thread_local uintptr_t g_readable_pages[8];
+
+// Stands in for libunwind's access_mem. Called for most frames, so a page is asked for once.
+int AccessWord(unw_addr_space_t, unw_word_t address, unw_word_t* value, int write, void*) {
+  if (write != 0) {  // only to registers, which lie in its own cursor
+    memcpy(reinterpret_cast<void*>(address), value, sizeof *value);
+    return 0;
+  }
+  const uintptr_t page = address & kPageMask;
+  uintptr_t& slot = g_readable_pages[(page >> 12) % 8];
+  if (__builtin_expect(slot != page || ((address + 7) & kPageMask) != page, 0)) {
+    if (!IsReadable(address)) return -UNW_EINVAL;
+    slot = page;
+  }
+  memcpy(value, reinterpret_cast<const void*>(address), sizeof *value);
+  return 0;
+}
+
+// The two descriptors that an open() would give next.
+struct NextDescriptors {
+  NextDescriptors() {
+    first = sys::Open("/", O_PATH | O_CLOEXEC);
+    second = sys::Open("/", O_PATH | O_CLOEXEC);
+    if (!sys::IsError(first)) sys::Close(static_cast<int>(first));
+    if (!sys::IsError(second)) sys::Close(static_cast<int>(second));
+  }
+  // Closes them if they became the two ends of a pipe since.
+  void CloseIfPipe() const {
+    struct stat one;
+    struct stat other;
+    if (sys::IsError(first) || sys::IsError(second)) return;
+    if (sys::IsError(sys::Fstat(static_cast<int>(first), &one))) return;
+    if (sys::IsError(sys::Fstat(static_cast<int>(second), &other))) return;
+    if (!S_ISFIFO(one.st_mode) || !S_ISFIFO(other.st_mode) || one.st_ino != other.st_ino) return;
+    sys::Close(static_cast<int>(first));
+    sys::Close(static_cast<int>(second));
+  }
+  long first, second;
+};
 
 template <typename Function>
 bool Bind(void* library, const char* name, Function*& out) {
@@ -71,8 +130,12 @@ bool InitLibunwind() {
                    Bind(library, ALLOCLINE_STRING(unw_get_reg), u.get_register) &&
                    Bind(library, ALLOCLINE_STRING(unw_set_caching_policy), u.set_caching_policy) &&
                    Bind(library, ALLOCLINE_STRING(unw_flush_cache), u.flush_cache) &&
+                   Bind(library, ALLOCLINE_STRING(unw_get_accessors), u.get_accessors) &&
                    Bind(library, ALLOCLINE_STRING(unw_local_addr_space), u.local_addresses);
   if (!all) return false;
+  const NextDescriptors next;
+  u.get_accessors(*u.local_addresses)->access_mem = AccessWord;  // the first call: libunwind opens its pipe
+  next.CloseIfPipe();
   u.set_caching_policy(*u.local_addresses, UNW_CACHE_PER_THREAD);
   g_available.store(true, std::memory_order_release);
   return true;
