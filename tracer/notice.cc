@@ -1,6 +1,8 @@
 #include "tracer/notice.h"
 
 #include <errno.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <atomic>
 
@@ -16,10 +18,21 @@ struct {
 } g_stderr;
 std::atomic<bool> g_said{false};
 
+// Writing past a file size limit is a signal (SIGXFSZ), which kills.
+bool FitsSizeLimit(const struct stat& file, size_t bytes) {
+  if (!S_ISREG(file.st_mode)) return true;
+  const long position = sys::Call(SYS_lseek, 2, 0, SEEK_CUR);
+  const long end = position > file.st_size ? position : file.st_size;
+  rlimit64 limit{};
+  const long result = sys::Call(SYS_prlimit64, 0, RLIMIT_FSIZE, 0, reinterpret_cast<long>(&limit));
+  return sys::IsError(result) || static_cast<uint64_t>(end) + bytes <= limit.rlim_cur;
+}
+
 void Say(const Text& line) {
   struct stat now {};
   if (!g_stderr.open || sys::IsError(sys::Fstat(2, &now))) return;
   if (now.st_dev != g_stderr.device || now.st_ino != g_stderr.inode) return;
+  if (!FitsSizeLimit(now, line.size())) return;
   sys::Write(2, line.c_str(), line.size());
 }
 

@@ -5,10 +5,10 @@
 // libgcc's, which C++ exceptions of the program use. It takes no malloc on these paths, and it blocks signals around
 // its own locks.
 //
-// Before it reads a word, libunwind asks whether it is readable by writing a byte from there into a pipe of its own. The
-// pipe takes the two lowest descriptors, which the program may count on; and a program that closes all descriptors and
-// opens files (sshd, daemons) finds bytes of its stack in them. So memory is accessed by AccessWord() instead, and the
-// pipe is closed before the program's first instruction.
+// Before it reads a word, libunwind asks whether it is readable by writing a byte from there into a pipe of its own.
+// The pipe takes the two lowest descriptors, which the program may count on; and a program that closes all descriptors
+// and opens files (sshd, daemons) finds bytes of its stack in them. So memory is accessed by AccessWord() instead, and
+// the pipe is closed before the program's first instruction.
 //
 // unw_backtrace never forgets: after a dlclose, its cache may describe a function that is gone. As long as no code was
 // loaded over such a range that is harmless (nothing there runs). LibunwindForgetCode() is called at the first that is,
