@@ -7,8 +7,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "report/fnmatch.h"
+#include "report/function_name.h"
 #include "report/path_text.h"
-#include "report/user_line.h"
 
 namespace allocline {
 namespace {

@@ -26,6 +26,10 @@ std::string SyntheticText(format::Frame frame) {
           return "[callers unknown: allocated by a signal handler inside the tracer]";
         case format::TruncationReason::kNoUnwinder:
           return "[callers unknown: no unwinder]";
+        case format::TruncationReason::kNoUnwindInfo:
+          return "[callers unknown: code without unwind information]";
+        case format::TruncationReason::kBadUnwindInfo:
+          return "[callers unknown: unwind information that leads astray]";
       }
       return "[callers unknown]";
     case format::VirtualKind::kOverflow:

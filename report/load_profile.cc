@@ -215,6 +215,8 @@ class ProfileLoader {
     summary.tracer_bytes = header.tracer_private_bytes;
     summary.nested_events = header.nested_events;
     summary.truncated_stacks = header.truncated_stacks;
+    summary.verified_stacks = header.verified_stacks;
+    summary.different_stacks = header.different_stacks;
     std::copy(std::begin(header.drops), std::end(header.drops), summary.drops.begin());
     if (counters_.size() > format::kOverflowSite) {
       summary.overflow_bytes = counters_[format::kOverflowSite].live_bytes();

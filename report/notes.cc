@@ -14,24 +14,24 @@ namespace {
 
 struct ReasonText {
   std::string_view name;
-  std::string_view sentence;  // after "N events (X) "
+  std::string_view clause;  // after "N events (X) "
 };
 ReasonText TextOf(format::DropReason reason) {
   switch (reason) {
     case format::DropReason::kBeforeStart:
-      return {"before_start", "were served before the tracer had started, and are not counted"};
+      return {"before_start", "before the tracer had started"};
     case format::DropReason::kNoThreadState:
-      return {"no_thread_state", "are not counted: there was no memory for a thread's state"};
+      return {"no_thread_state", "for want of memory for a thread's state"};
     case format::DropReason::kPointerMapFull:
-      return {"pointer_map_full", "are not counted: there was no address space for the pointer map"};
+      return {"pointer_map_full", "for want of address space for the pointer map"};
     case format::DropReason::kTooLarge:
-      return {"too_large", "are not counted: blocks of 1 TiB or more, or at addresses above 2^47"};
+      return {"too_large", "of 1 TiB or more, or at an address above 2^47"};
     case format::DropReason::kRecordingFull:
-      return {"recording_full", "are counted, but under no line: the recording could not grow"};
+      return {"recording_full", "counted but under no line, as the recording could not grow"};
     case format::DropReason::kDomainFull:
-      return {"domain_full", "are not counted: too many domains"};
+      return {"domain_full", "of too many domains"};
   }
-  return {"unknown", "were dropped for a reason this version does not know"};
+  return {"unknown", "for a reason this version does not know"};
 }
 
 std::string Bytes(uint64_t bytes) { return SizeText(static_cast<double>(bytes)); }
@@ -56,21 +56,18 @@ void AddStateNotes(const ProfileSummary& summary, std::vector<std::string>* note
   }
 }
 
-void AddDropNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
-  for (uint32_t i = 0; i < summary.drops.size(); ++i) {
-    const format::Drop& drop = summary.drops[i];
-    if (drop.events == 0 && drop.bytes == 0) continue;
-    notes->push_back(fmt::format("{} events ({}) {}", drop.events, Bytes(drop.bytes),
-                                 TextOf(static_cast<format::DropReason>(i)).sentence));
-  }
+void AddStackNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
   if (summary.nested_events > 0) {
-    notes->push_back(
-        fmt::format("{} allocations were made by signal handlers inside the tracer: their callers are unknown",
-                    summary.nested_events));
+    notes->push_back(fmt::format("{} allocations by signal handlers inside the tracer: their callers are unknown",
+                                 summary.nested_events));
   }
   if (summary.truncated_stacks > 0) {
-    notes->push_back(fmt::format("{} stacks were deeper than {} frames and are cut there", summary.truncated_stacks,
-                                 format::kMaxDepth));
+    notes->push_back(fmt::format("{} stacks are not whole: too deep, or through code that cannot be unwound",
+                                 summary.truncated_stacks));
+  }
+  if (summary.flags & format::kFlagVerify) {
+    notes->push_back(fmt::format("verify mode: {} of {} stacks differ from libunwind's", summary.different_stacks,
+                                 summary.verified_stacks));
   }
 }
 
@@ -91,6 +88,17 @@ void AddProblemNotes(const ProfileSummary& summary, std::vector<std::string>* no
 
 std::string_view DropReasonName(format::DropReason reason) { return TextOf(reason).name; }
 
+std::string DropsText(const ProfileSummary& summary) {
+  std::string text;
+  for (uint32_t i = 0; i < summary.drops.size(); ++i) {
+    const format::Drop& drop = summary.drops[i];
+    if (drop.events == 0 && drop.bytes == 0) continue;
+    text += fmt::format("{}{} event{} ({}) {}", text.empty() ? "" : ", ", drop.events, drop.events == 1 ? "" : "s",
+                        Bytes(drop.bytes), TextOf(static_cast<format::DropReason>(i)).clause);
+  }
+  return text.empty() ? "nothing" : text;
+}
+
 std::string PercentText(int64_t part, int64_t whole) {
   if (whole <= 0 || part == whole) return whole <= 0 ? "0%" : "100%";
   if (part == 0) return "0%";
@@ -104,7 +112,7 @@ std::vector<std::string> NotesOf(const ProfileSummary& summary) {
     notes.push_back(fmt::format("the recording is damaged: {}", Printable(damage)));
   }
   AddStateNotes(summary, &notes);
-  AddDropNotes(summary, &notes);
+  AddStackNotes(summary, &notes);
   if (summary.by_thread && summary.shared_bytes != 0) {
     notes.push_back(
         fmt::format("{} of live bytes are from lines where several threads allocate and free: how they are "

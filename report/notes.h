@@ -1,5 +1,5 @@
-// What makes a report's numbers less than complete, one sentence each: drops, a damaged file, stacks cut short, modules
-// without debug information. Nothing that was not seen is shown as zero; it is said here.
+// What makes a report's numbers less than complete, one sentence each: a damaged file, stacks cut short, modules
+// without debug information, drops. Nothing that was not seen is shown as zero; it is said here.
 #ifndef ALLOCLINE_REPORT_NOTES_H_
 #define ALLOCLINE_REPORT_NOTES_H_
 
@@ -15,6 +15,8 @@ namespace allocline {
 // Safe to print. Most serious first; empty if there is nothing to say.
 std::vector<std::string> NotesOf(const ProfileSummary& summary);
 
+// What was not recorded and why, "nothing" if all was.
+std::string DropsText(const ProfileSummary& summary);
 // "recording_full" for machines.
 std::string_view DropReasonName(format::DropReason reason);
 

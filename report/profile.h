@@ -163,6 +163,7 @@ struct ProfileSummary {
   uint64_t rows = format::kRowsNotGiven;
   uint64_t tracer_bytes = 0;  // the tracer's own memory, pointer map and file apart
   uint64_t nested_events = 0, truncated_stacks = 0;
+  uint64_t verified_stacks = 0, different_stacks = 0;  // with format::kFlagVerify
   std::array<format::Drop, format::kDropReasons> drops{};
   int64_t overflow_bytes = 0;  // live bytes charged to format::kOverflowSite
   bool by_thread = false;

@@ -1,8 +1,10 @@
 // The lines above the table: whose memory this is, and how much of it the table can speak for.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "report/escape.h"
 #include "report/notes.h"
@@ -73,9 +75,26 @@ std::string ResolvedText(const Profile& profile, LineOf line_of) {
   return text + "\n";
 }
 
-std::string NotesText(std::string_view prefix, const ProfileSummary& summary) {
+// `new:` and `old:` stand before what holds for one of two profiles only.
+std::string DroppedText(const ProfileSummary& summary, const ProfileSummary* old) {
+  std::string drops = DropsText(summary);
+  if (old == nullptr || DropsText(*old) == drops) return fmt::format("dropped:  {}\n", drops);
+  return fmt::format("dropped:  new: {}; old: {}\n", drops, DropsText(*old));
+}
+
+std::string NotesText(const ProfileSummary& summary, const ProfileSummary* old) {
+  std::vector<std::string> notes = NotesOf(summary), old_notes;
+  if (old != nullptr) old_notes = NotesOf(*old);
+  auto is_in = [](const std::string& note, const std::vector<std::string>& others) {
+    return std::find(others.begin(), others.end(), note) != others.end();
+  };
   std::string text;
-  for (const std::string& note : NotesOf(summary)) text += fmt::format("note:     {}{}\n", prefix, note);
+  for (const std::string& note : notes) {
+    text += fmt::format("note:     {}{}\n", old == nullptr || is_in(note, old_notes) ? "" : "new: ", note);
+  }
+  for (const std::string& note : old_notes) {
+    if (!is_in(note, notes)) text += fmt::format("note:     old: {}\n", note);
+  }
   return text;
 }
 
@@ -84,15 +103,15 @@ std::string NotesText(std::string_view prefix, const ProfileSummary& summary) {
 std::string RenderHeader(const Profile& profile, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
   return ProcessText(summary) + "\n" + TracedText(summary, nullptr) + MemoryText(summary, nullptr) +
-         ResolvedText(profile, options.line_of) + NotesText("", summary) + "\n";
+         ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) + NotesText(summary, nullptr) + "\n";
 }
 
 std::string RenderDiffHeader(const Profile& profile, const Profile& old, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
   return fmt::format("new: {}\nold: {}\n", ProcessText(summary), ProcessText(old.summary())) +
          TracedText(summary, &old.summary()) + MemoryText(summary, &old.summary()) +
-         ResolvedText(profile, options.line_of) + NotesText("new: ", summary) + NotesText("old: ", old.summary()) +
-         "\n";
+         ResolvedText(profile, options.line_of) + DroppedText(summary, &old.summary()) +
+         NotesText(summary, &old.summary()) + "\n";
 }
 
 }  // namespace allocline

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <string_view>
 
+#include "absl/container/flat_hash_map.h"
 #include "report/escape.h"
 #include "report/file_names.h"
+#include "report/function_name.h"
 #include "report/size_text.h"
 
 namespace allocline {
@@ -75,16 +77,30 @@ class TextRenderer {
   }
 
   template <typename Item>
-  std::string Table(std::span<const Item> items) const {
+  std::string Table(std::span<const Item> items) {
     if (items.empty()) return options_.tracemalloc ? "" : "no live blocks\n";
     size_t shown = std::min(items.size(), options_.limit);
+    if (items[0].group.by == GroupBy::kFunction) CountShortFunctions(items);
     std::string text;
     for (const Item& item : items.first(shown)) text += Line(item);
     return text + Rest(items.subspan(shown));
   }
 
  private:
+  template <typename Item>
+  void CountShortFunctions(std::span<const Item> items) {
+    for (const Item& item : items) ++short_functions_[ShortFunctionName(item.group.frame.function)];
+  }
+
   std::string FileName(std::string_view path) const { return Printable(names_.Short(path)); }
+
+  // Overloads and instantiations that share a short name are shown in full.
+  std::string FunctionName(std::string_view function) const {
+    if (options_.full_paths) return Printable(function);
+    std::string short_name = ShortFunctionName(function);
+    auto uses = short_functions_.find(short_name);
+    return Printable(uses != short_functions_.end() && uses->second > 1 ? function : short_name);
+  }
 
   std::string FrameName(const Frame& frame) const {
     if (!frame.is_file || frame.line == 0) return FileName(frame.file);
@@ -96,8 +112,8 @@ class TextRenderer {
       case GroupBy::kFunction:
         if (group.frame.function.empty()) return FileName(group.frame.file);
         // What is in the program itself needs no saying.
-        if (group.frame.module.empty() || group.frame.module == program_) return Printable(group.frame.function);
-        return fmt::format("{} [{}]", Printable(group.frame.function), FileName(group.frame.module));
+        if (group.frame.module.empty() || group.frame.module == program_) return FunctionName(group.frame.function);
+        return fmt::format("{} [{}]", FunctionName(group.frame.function), FileName(group.frame.module));
       case GroupBy::kTraceback: {
         const StackTable& stacks = *group.stacks;
         return FrameName(
@@ -119,8 +135,8 @@ class TextRenderer {
       std::string name = FrameName(FrameOf(location));
       // Without a file the name holds the function already.
       bool bare = location.file.empty() || location.function.empty();
-      text += fmt::format("  {} {}{}{}\n", marked ? '>' : ' ', bare ? "" : Printable(location.function) + " at ", name,
-                          location.inlined ? " (inlined)" : "");
+      text += fmt::format("  {} {}{}{}\n", marked ? '>' : ' ', bare ? "" : FunctionName(location.function) + " at ",
+                          name, location.inlined ? " (inlined)" : "");
     }
     return text;
   }
@@ -128,6 +144,7 @@ class TextRenderer {
   const TextOptions& options_;
   std::string_view program_;
   FileNames names_;
+  absl::flat_hash_map<std::string, size_t> short_functions_;  // by function: how many groups share a short name
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 //   traced:   live 190 MiB in 600123 blocks, peak 201 MiB
 //   memory:   RSS 214 MiB, container 230 MiB of 512 MiB
 //   resolved: 99.8% of live bytes to a line, 0.2% to a function
+//   dropped:  nothing
 //
 //   collect_all.cc:61: size=188 MiB, count=600000, average=329 B
 //   12 other: size=1.9 MiB, count=123

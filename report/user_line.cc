@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "report/fnmatch.h"
+#include "report/function_name.h"
 #include "report/path_text.h"
 
 namespace allocline {

@@ -48,9 +48,6 @@ class UserLineRule {
   UserLineOptions options_;
 };
 
-// "std::vector<int>::push_back" of "void std::vector<int>::push_back<int>(int&&)": without return type and parameters.
-std::string_view QualifiedName(std::string_view demangled);
-
 }  // namespace allocline
 
 #endif  // ALLOCLINE_REPORT_USER_LINE_H_

@@ -165,39 +165,5 @@ TEST(UserLineTest, TheRuntimesEntryOfAProgramIsNotTheUsers) {
             "__libc_setup [libc.so.6]");
 }
 
-TEST(QualifiedNameTest, ReturnTypeAndParametersAreLeftOut) {
-  const std::pair<const char*, const char*> kNames[] = {
-      {"main", "main"},
-      {"", ""},
-      {"f(int)", "f"},
-      {"ns::C::f(int) const", "ns::C::f"},
-      {"void ns::f<int>(int)", "ns::f<int>"},
-      {"std::vector<int, std::allocator<int> > ns::make<int>(int)", "ns::make<int>"},
-      {"(anonymous namespace)::f(int)", "(anonymous namespace)::f"},
-      {"ns::(anonymous namespace)::C::f()", "ns::(anonymous namespace)::C::f"},
-      {"C::operator()(int) const", "C::operator()"},
-      {"C::operator<(C const&) const", "C::operator<"},
-      {"std::ostream& std::operator<< <char>(std::ostream&, char)", "std::operator<< <char>"},
-      {"C::operator->() const", "C::operator->"},
-      {"C::operator[](int)", "C::operator[]"},
-      {"operator new[](unsigned long)", "operator new[]"},
-      {"C::operator std::vector<int, std::allocator<int> >() const",
-       "C::operator std::vector<int, std::allocator<int> >"},
-      {"main::{lambda(int)#1}::operator()(int) const", "main::{lambda(int)#1}::operator()"},
-      {"f(int)::{lambda()#1}::operator()() const", "f(int)::{lambda()#1}::operator()"},
-      {"C::f() const::{lambda()#2}::operator()() const", "C::f() const::{lambda()#2}::operator()"},
-      {"main::'lambda'(int)::operator()(int) const", "main::'lambda'(int)::operator()"},
-      {"decltype(auto) ns::f<int>(int)", "ns::f<int>"},
-      {"decltype (x+y) ns::f(int)", "ns::f"},
-      {"f[abi:cxx11](int)", "f[abi:cxx11]"},
-      {"f(int) [clone .cold]", "f"},
-      {"f [clone .isra.0]", "f"},
-      {"ns::operatorish(int)", "ns::operatorish"},
-      {"f<(E)1>(int)", "f<(E)1>"},
-      {"unbalanced<<<(", "unbalanced<<<("},
-  };
-  for (const auto& [text, name] : kNames) EXPECT_EQ(QualifiedName(text), name) << text;
-}
-
 }  // namespace
 }  // namespace allocline

@@ -1,10 +1,6 @@
-// Finds the name in a demangled function. The text has no grammar worth the word, but three rules find the name in what
-// demanglers print: it ends at the first parenthesis that opens parameters, it begins after the last space outside of
-// brackets before that, and an "operator" is read as a unit.
-#include <cctype>
-#include <string_view>
+#include "report/function_name.h"
 
-#include "report/user_line.h"
+#include <cctype>
 
 namespace allocline {
 namespace {
@@ -22,7 +18,39 @@ class NameScanner {
     return name.empty() ? text_ : name;
   }
 
+  std::string Shortened() {
+    std::string out;
+    while (at_ < text_.size()) {
+      size_t from = at_;
+      char c = text_[at_];
+      if (c == '<' || c == '(' || c == '{' || c == '[') {
+        SkipBrackets();
+        out += Elided(text_.substr(from, at_ - from));
+        continue;
+      }
+      if (AtOperator()) {
+        SkipOperator();
+      } else {
+        ++at_;
+      }
+      out += text_.substr(from, at_ - from);
+    }
+    return out;
+  }
+
  private:
+  static constexpr size_t kLongestKept = 24;  // of a bracketed part: "<int, std::string>" says something
+
+  static std::string Elided(std::string_view part) {
+    if (part.size() <= kLongestKept) return std::string(part);
+    if (part.front() == '<') return "<...>";
+    if (part.front() == '(') return "(...)";
+    // {lambda(PARAMETERS)#1}
+    size_t open = part.find('('), close = part.rfind(')');
+    if (open == std::string_view::npos || close == std::string_view::npos || close < open) return std::string(part);
+    return std::string(part.substr(0, open)).append("(...)").append(part.substr(close + 1));
+  }
+
   // Moves past one element; false at the end of the name.
   bool Step() {
     switch (text_[at_]) {
@@ -115,5 +143,7 @@ class NameScanner {
 }  // namespace
 
 std::string_view QualifiedName(std::string_view demangled) { return NameScanner(demangled).Scan(); }
+
+std::string ShortFunctionName(std::string_view demangled) { return NameScanner(QualifiedName(demangled)).Shortened(); }
 
 }  // namespace allocline
