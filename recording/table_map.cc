@@ -51,6 +51,8 @@ std::string_view TableName(TableKind kind) {
       return "timeline";
     case TableKind::kSymbols:
       return "symbols";
+    case TableKind::kDifferences:
+      return "differences";
   }
   return "unknown";
 }
