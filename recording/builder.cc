@@ -83,7 +83,8 @@ RecordingBuilder::RecordingBuilder(const Recording& recording)
       sites_(recording.sites()),
       threads_(recording.threads()),
       snapshots_(recording.snapshots()),
-      symbols_(recording.symbols()) {
+      symbols_(recording.symbols()),
+      differences_(recording.differences()) {
   for (NodeId node = 1; node < nodes_.size(); ++node) {
     node_of_frame_.try_emplace({nodes_[node].parent, nodes_[node].frame}, node);
   }
@@ -142,6 +143,8 @@ void RecordingBuilder::AddSnapshotOfNow(RecordedSnapshot snapshot) {
 
 void RecordingBuilder::AddSymbol(const RecordedSymbol& symbol) { symbols_.push_back(symbol); }
 
+void RecordingBuilder::AddDifference(const RecordedDifference& difference) { differences_.push_back(difference); }
+
 std::string RecordingBuilder::Build() const {
   std::map<TableKind, std::string> tables;
   for (const RecordedModule& module : modules_) tables[TableKind::kModules] += EncodeModule(module);
@@ -161,6 +164,9 @@ std::string RecordingBuilder::Build() const {
   }
   for (const RecordedSnapshot& snapshot : snapshots_) tables[TableKind::kSnapshots] += EncodeSnapshot(snapshot);
   for (const RecordedSymbol& symbol : symbols_) tables[TableKind::kSymbols] += EncodeSymbol(symbol);
+  for (const RecordedDifference& difference : differences_) {
+    tables[TableKind::kDifferences] += EncodeDifference(difference);
+  }
 
   FileHeader header = header_;
   memcpy(header.magic, format::kMagic, sizeof(header.magic));

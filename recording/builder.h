@@ -40,6 +40,7 @@ class RecordingBuilder {
   // Adds a snapshot of the counters as they are now: `snapshot.growth` is worked out from those before it.
   void AddSnapshotOfNow(RecordedSnapshot snapshot);
   void AddSymbol(const RecordedSymbol& symbol);
+  void AddDifference(const RecordedDifference& difference);
 
   std::string Build() const;
   // Created 0600, never over an existing file unless `replace`; written beside it and renamed, so that nobody ever sees
@@ -58,6 +59,7 @@ class RecordingBuilder {
   std::vector<RecordedThread> threads_;
   std::vector<RecordedSnapshot> snapshots_;
   std::vector<RecordedSymbol> symbols_;
+  std::vector<RecordedDifference> differences_;
   absl::flat_hash_map<std::pair<NodeId, format::Frame>, NodeId> node_of_frame_;
   absl::flat_hash_map<NodeId, SiteId> site_of_node_;
 };

@@ -50,6 +50,7 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   RETURN_IF_ERROR(ReadNodes());
   RETURN_IF_ERROR(ReadModules());
   RETURN_IF_ERROR(ReadSymbols());
+  RETURN_IF_ERROR(ReadDifferences());
   NoteWhatIsMissing();
   RETURN_IF_ERROR(CheckStacks());
   ChargeCounters();
@@ -123,6 +124,11 @@ absl::Status RecordingParser::ReadModules() {
 
 absl::Status RecordingParser::ReadSymbols() {
   return ReadVariable(map_, TableKind::kSymbols, sizeof(format::SymbolRecord), ParseSymbol, &recording_.symbols_);
+}
+
+absl::Status RecordingParser::ReadDifferences() {
+  return ReadVariable(map_, TableKind::kDifferences, sizeof(format::DifferenceRecord), ParseDifference,
+                      &recording_.differences_);
 }
 
 // ---------------------------------------------------------------- checking

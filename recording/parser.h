@@ -39,6 +39,7 @@ class RecordingParser {
   absl::Status ReadNodes();
   absl::Status ReadModules();
   absl::Status ReadSymbols();
+  absl::Status ReadDifferences();
 
   // Once all is read: does everything lead somewhere?
   void NoteWhatIsMissing();

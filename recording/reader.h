@@ -88,6 +88,12 @@ struct RecordedSymbol {
   bool operator==(const RecordedSymbol&) const = default;
 };
 
+// A stack on which the tracer's unwinder and libunwind disagreed (TableKind::kDifferences), most recent frame first.
+struct RecordedDifference {
+  std::vector<format::Frame> ours, theirs;
+  bool operator==(const RecordedDifference&) const = default;
+};
+
 class Recording {
  public:
   // Opens the file at `path`. Errors: NotFound, PermissionDenied, InvalidArgument (not a recording, a directory, an
@@ -105,6 +111,7 @@ class Recording {
   const std::vector<RecordedThread>& threads() const { return threads_; }
   const std::vector<RecordedSnapshot>& snapshots() const { return snapshots_; }  // oldest first
   const std::vector<RecordedSymbol>& symbols() const { return symbols_; }
+  const std::vector<RecordedDifference>& differences() const { return differences_; }
 
   // Counters of every site now (at the end of the recording), summed over threads. Index: SiteId.
   std::vector<SiteCounters> Counters() const;
@@ -139,6 +146,7 @@ class Recording {
   std::vector<RecordedThread> threads_;
   std::vector<RecordedSnapshot> snapshots_;
   std::vector<RecordedSymbol> symbols_;
+  std::vector<RecordedDifference> differences_;
   std::vector<std::string> damage_;
 };
 

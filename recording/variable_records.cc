@@ -11,6 +11,8 @@
 
 namespace allocline {
 
+using format::DifferenceRecord;
+using format::Frame;
 using format::ModuleRecord;
 using format::Segment;
 using format::SnapshotRecord;
@@ -222,6 +224,33 @@ std::string EncodeSymbol(const RecordedSymbol& symbol) {
                            .level = symbol.level,
                            .string_bytes = static_cast<uint32_t>(strings.size())};
   return Finish(std::string(BytesOf(fixed)) + locations + strings);
+}
+
+// ---------------------------------------------------------------- differences
+
+absl::StatusOr<RecordedDifference> ParseDifference(std::string_view record) {
+  RETURN_IF_ERROR(CheckRoom(record, sizeof(DifferenceRecord), 0));
+  const auto fixed = Load<DifferenceRecord>(record);
+  const uint64_t our_bytes = uint64_t{fixed.our_frames} * sizeof(Frame);
+  const uint64_t their_bytes = uint64_t{fixed.their_frames} * sizeof(Frame);
+  RETURN_IF_ERROR(CheckRoom(record, sizeof(fixed), our_bytes + their_bytes));
+  const std::string_view frames = record.substr(sizeof(fixed));
+  RecordedDifference difference{.ours = std::vector<Frame>(fixed.our_frames),
+                                .theirs = std::vector<Frame>(fixed.their_frames)};
+  std::copy_n(frames.data(), our_bytes, reinterpret_cast<char*>(difference.ours.data()));
+  std::copy_n(frames.data() + our_bytes, their_bytes, reinterpret_cast<char*>(difference.theirs.data()));
+  return difference;
+}
+
+std::string EncodeDifference(const RecordedDifference& difference) {
+  const DifferenceRecord fixed{.record_bytes = 0,
+                               .our_frames = static_cast<uint32_t>(difference.ours.size()),
+                               .their_frames = static_cast<uint32_t>(difference.theirs.size()),
+                               .reserved = 0};
+  std::string record(BytesOf(fixed));
+  for (Frame frame : difference.ours) record += BytesOf(frame);
+  for (Frame frame : difference.theirs) record += BytesOf(frame);
+  return Finish(std::move(record));
 }
 
 }  // namespace allocline

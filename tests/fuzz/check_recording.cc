@@ -72,6 +72,7 @@ std::string CheckWritingAgain(const Recording& recording) {
   if (again->threads() != recording.threads()) return "other threads when written again";
   if (again->snapshots() != recording.snapshots()) return "other snapshots when written again";
   if (again->symbols() != recording.symbols()) return "other symbols when written again";
+  if (again->differences() != recording.differences()) return "other differences when written again";
   if (again->live_bytes() != recording.live_bytes()) return "other live bytes when written again";
   return "";
 }

@@ -62,6 +62,7 @@ RecordingBuilder OneOfEverything() {
                      .level = 4,
                      .locations = {{.function = "Inner()", .file = "plugin.h", .line = 3, .inlined = true},
                                    {.function = "Outer()", .file = "plugin.cc", .line = 30}}});
+  builder.AddDifference({.ours = {0x400100, plugin}, .theirs = {0x400100, plugin, 0x400200}});
   return builder;
 }
 

@@ -28,6 +28,7 @@ inline RecordingBuilder Small() {
   builder.AddSnapshot({.label = "first", .growth = {{a, {100, 1, 0, 0}}}});
   builder.AddSnapshot({.label = "second", .growth = {{b, {50, 2, 20, 1}}}});
   builder.AddSymbol({.frame = 0x1010, .level = 4, .locations = {{.function = "f()", .file = "f.cc", .line = 7}}});
+  builder.AddDifference({.ours = {0x1010}, .theirs = {0x1010, 0x1020}});
   return builder;
 }
 

@@ -13,6 +13,11 @@ class Dice {
   uint64_t Below(uint64_t limit) { return std::uniform_int_distribution<uint64_t>(0, limit - 1)(random_); }
   // Small numbers are as likely as huge ones.
   uint64_t Magnitude() { return random_() >> Below(64); }
+  std::vector<format::Frame> Stack() {
+    std::vector<format::Frame> stack(Below(6));
+    for (format::Frame& frame : stack) frame = Magnitude();
+    return stack;
+  }
   std::string Text(size_t limit) {
     std::string text(Below(limit), '\0');
     for (char& c : text) c = static_cast<char>(Below(256));
@@ -112,6 +117,10 @@ RandomRecording::RandomRecording(uint64_t seed) {
   for (uint64_t i = dice.Below(4); i > 0; --i) {
     symbols.push_back(RandomSymbol(dice));
     builder.AddSymbol(symbols.back());
+  }
+  for (uint64_t i = dice.Below(3); i > 0; --i) {
+    differences.push_back({.ours = dice.Stack(), .theirs = dice.Stack()});
+    builder.AddDifference(differences.back());
   }
 }
 

@@ -22,6 +22,7 @@ struct RandomRecording {
   std::vector<std::map<SiteId, SiteCounters>> counted;  // by thread
   std::vector<RecordedSnapshot> snapshots;
   std::vector<RecordedSymbol> symbols;
+  std::vector<RecordedDifference> differences;
 };
 
 }  // namespace allocline

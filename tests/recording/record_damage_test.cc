@@ -133,15 +133,15 @@ TEST_F(RecordDamageTest, ASiteFreedByMoreThanItAllocatedIsTold) {
 // ---------------------------------------------------------------- records of variable size
 
 TEST_F(RecordDamageTest, ARecordTooSmallForItsKindIsDamage) {
-  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols}) {
+  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols, TableKind::kDifferences}) {
     RawRecording raw(Small());
-    raw.record<uint32_t>(kind) = 16;
-    ExpectRefused(raw, StatusCode::kDataLoss, "a record of 16 bytes");
+    raw.record<uint32_t>(kind) = 8;
+    ExpectRefused(raw, StatusCode::kDataLoss, "a record of 8 bytes");
   }
 }
 
 TEST_F(RecordDamageTest, ARecordOfAnOddSizeIsDamage) {
-  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols}) {
+  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols, TableKind::kDifferences}) {
     RawRecording raw(Small());
     raw.record<uint32_t>(kind) += 4;
     ExpectRefused(raw, StatusCode::kDataLoss, "expected a multiple of 8");
@@ -149,7 +149,7 @@ TEST_F(RecordDamageTest, ARecordOfAnOddSizeIsDamage) {
 }
 
 TEST_F(RecordDamageTest, ARecordLongerThanItsTableIsDamage) {
-  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols}) {
+  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols, TableKind::kDifferences}) {
     RawRecording raw(Small());
     raw.record<uint32_t>(kind) = 0x7ffffff8;
     ExpectRefused(raw, StatusCode::kDataLoss, "where the table has");
@@ -238,6 +238,15 @@ TEST_F(RecordDamageTest, ASymbolThatClaimsMoreThanItsRecordIsDamage) {
                      +[](format::SymbolRecord& symbol) { symbol.string_bytes = UINT32_MAX; }}) {
     RawRecording raw(Small());
     claim(raw.record<format::SymbolRecord>(TableKind::kSymbols));
+    ExpectRefused(raw, StatusCode::kDataLoss, "claims to hold");
+  }
+}
+
+TEST_F(RecordDamageTest, ADifferenceThatClaimsMoreThanItsRecordIsDamage) {
+  for (auto claim : {+[](format::DifferenceRecord& difference) { difference.our_frames = UINT32_MAX; },
+                     +[](format::DifferenceRecord& difference) { difference.their_frames = 3; }}) {
+    RawRecording raw(Small());
+    claim(raw.record<format::DifferenceRecord>(TableKind::kDifferences));
     ExpectRefused(raw, StatusCode::kDataLoss, "claims to hold");
   }
 }
