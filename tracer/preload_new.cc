@@ -111,9 +111,11 @@ inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align
   return block != nullptr ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
 }
 
-// What the next operator gave. If it called malloc underneath, the record made there is replaced by this one.
+// What the next operator gave. libstdc++'s, asked when memory was short, got the block from our malloc, which recorded
+// it. A foreign one's is recorded here; if it called malloc underneath, the record made there is replaced by this one.
 void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook) {
-  return block == nullptr ? nullptr : g_tracer.OnAlloc(block, bytes, hook);
+  if (block == nullptr || !g_operators.foreign) return block;
+  return g_tracer.OnAlloc(block, bytes, hook);
 }
 
 template <typename Destroy, typename... Arguments>
