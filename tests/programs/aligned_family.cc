@@ -14,12 +14,16 @@ int main() {
   void* posix = nullptr;
   REQUIRE(posix_memalign(&posix, 256, 100) == 0 && IsAligned(posix, 256));  // LINE: posix 100/1
   void* c11 = aligned_alloc(64, 192);                                       // LINE: c11 192/1
+  Keep(c11);
   REQUIRE(IsAligned(c11, 64));
   void* old = memalign(4096, 10);  // LINE: old 10/1
+  Keep(old);
   REQUIRE(IsAligned(old, 4096));
   void* page = valloc(50);  // LINE: page 50/1
+  Keep(page);
   REQUIRE(IsAligned(page, 4096));
   void* pages = pvalloc(Opaque(5000));  // LINE: pages 5000/1
+  Keep(pages);
   REQUIRE(IsAligned(pages, 4096));
 
   void* untouched = &posix;

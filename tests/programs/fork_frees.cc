@@ -5,7 +5,10 @@
 
 int main(int argc, char**) {
   void* blocks[10];
-  for (void*& block : blocks) block = malloc(100);  // LINE: before 1000/10
+  for (void*& block : blocks) {
+    block = malloc(100);  // LINE: before 1000/10
+    Keep(block);
+  }
   pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {

@@ -10,7 +10,7 @@ static NEVER_INLINE void Jump(int depth) {
   void* block = malloc(24);  // LINE: abandoned 264000/11000
   Keep(block);
   if (Opaque(depth) == 0) longjmp(target, 1);
-  Opaque(&Jump)(depth - 1);
+  Opaque (&Jump)(depth - 1);
   Keep(block);
 }
 

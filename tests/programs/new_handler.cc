@@ -11,7 +11,7 @@ static int calls;
 
 static void ReleaseReserve() {
   ++calls;
-  if (reserve == nullptr) throw std::bad_alloc();
+  if (reserve == nullptr) throw std::bad_alloc();  // LINE: refused 0/0 of 136/1
   delete[] reserve;
   reserve = nullptr;
 }
@@ -23,7 +23,7 @@ int main() {
   // Leave 64 MiB of address space.
   FILE* statm = fopen("/proc/self/statm", "r");  // LINE: stream any
   unsigned long pages = 0;
-  REQUIRE(statm != nullptr && fscanf(statm, "%lu", &pages) == 1);
+  REQUIRE(statm != nullptr && fscanf(statm, "%lu", &pages) == 1);  // LINE: buffer any
   fclose(statm);
   rlimit limit = {pages * 4096 + (64 << 20), RLIM_INFINITY};
   REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);

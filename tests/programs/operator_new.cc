@@ -28,8 +28,10 @@ int main() {
   WithDestructor* counted = new WithDestructor[10];  // LINE: counted 248/1
   Keep(counted);
   Aligned* aligned = new Aligned;  // LINE: aligned 256/1
+  Keep(aligned);
   REQUIRE(reinterpret_cast<uintptr_t>(aligned) % 128 == 0);
   Aligned* aligned_array = new Aligned[3];  // LINE: aligned_array 768/1
+  Keep(aligned_array);
   REQUIRE(reinterpret_cast<uintptr_t>(aligned_array) % 128 == 0);
   Plain* nothrow = new (std::nothrow) Plain;  // LINE: nothrow 40/1
   Keep(nothrow);
@@ -68,14 +70,15 @@ int main() {
   Keep(by_nothrow);
   ::operator delete(by_nothrow, std::nothrow);
 
-  // What fails counts nothing, and throws as it always did.
+  // What fails counts nothing but the exception (128 bytes in front of std::bad_alloc), and throws as it always did.
   bool thrown = false;
   try {
-    Keep(::operator new(Opaque<size_t>(PTRDIFF_MAX)));
+    Keep(::operator new(Opaque<size_t>(PTRDIFF_MAX)));  // LINE: refused 0/0 of 136/1
   } catch (const std::bad_alloc&) {
     thrown = true;
   }
   REQUIRE(thrown);
-  REQUIRE(::operator new(Opaque<size_t>(PTRDIFF_MAX), std::nothrow) == nullptr);
+  void* refused = ::operator new(Opaque<size_t>(PTRDIFF_MAX), std::nothrow);  // LINE: refused_nothrow 0/0 of 136/1
+  REQUIRE(refused == nullptr);
   delete Opaque<Plain*>(nullptr);
 }

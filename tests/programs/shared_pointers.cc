@@ -8,9 +8,11 @@ struct Thing {
 };
 
 int main() {
-  auto together = std::make_shared<Thing>();                        // LINE: together 120/1
-  new (malloc(sizeof(together))) std::shared_ptr<Thing>(together);  // LINE: holder 16/1
-  std::shared_ptr<Thing> apart(new Thing);                          // LINE: apart 0/0 of 124/2
+  auto together = std::make_shared<Thing>();  // LINE: together 120/1
+  void* holder = malloc(sizeof(together));    // LINE: holder 16/1
+  new (holder) std::shared_ptr<Thing>(together);
+  Keep(holder);
+  std::shared_ptr<Thing> apart(new Thing);  // LINE: apart 0/0 of 124/2
   std::weak_ptr<Thing> weak = apart;
   apart.reset();
   REQUIRE(weak.expired());

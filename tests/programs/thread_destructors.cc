@@ -24,7 +24,7 @@ struct Local {
     Keep(kept);
   }
 };
-static thread_local Local local;
+static thread_local Local local;  // LINE: registered any
 
 static void* Body(void*) {
   local.block = malloc(30);  // LINE: local_block 0/0 of 600/20

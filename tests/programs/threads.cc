@@ -3,11 +3,15 @@
 
 #include "truth.h"
 
+// All are there at once, whatever the machine is doing.
+static pthread_barrier_t barrier;
+
 static void* Body(void* argument) {
   size_t self = reinterpret_cast<size_t>(argument);
   char name[16];
   snprintf(name, sizeof(name), "worker-%zu", self);
   pthread_setname_np(pthread_self(), name);
+  pthread_barrier_wait(&barrier);
   for (size_t i = 0; i < 10000; ++i) {
     void* kept = malloc(self + 1);  // LINE: kept 100000/40000
     Keep(kept);
@@ -15,11 +19,13 @@ static void* Body(void* argument) {
     Keep(gone);
     free(gone);
   }
+  pthread_barrier_wait(&barrier);
   return nullptr;
 }
 
 int main() {
   pthread_t threads[4];
+  pthread_barrier_init(&barrier, nullptr, 4);
   for (size_t i = 0; i < 4; ++i) {
     REQUIRE(pthread_create(&threads[i], nullptr, Body, reinterpret_cast<void*>(i)) == 0);  // LINE: spawned any
   }

@@ -69,7 +69,6 @@ Command CommandFor(const std::string& program, const RecordOptions& options) {
 Recorded RecordWithMarkers(Command command, const std::vector<Marker>& markers) {
   Recorded result;
   command.env = TracingEnvironment(result.directory.path(), std::move(command.env));
-  if (command.directory.empty()) command.directory = result.directory.path();
   result.outcome = RunProgram(command);
   for (const std::string& path : RecordingsIn(result.directory.path())) result.processes.emplace_back(path, markers);
   std::sort(result.processes.begin(), result.processes.end(), [](const auto& a, const auto& b) {
@@ -104,6 +103,7 @@ Profile RecordedProcess::Load(bool by_thread) const {
 
 std::string RecordedProcess::NameOf(const Location& location) const {
   if (!location.file.starts_with(ProgramSources() + "/")) return "";
+  if (location.line == 0) return "";  // code of the compiler's own, as clang's for thread_local objects
   for (const Marker& marker : markers_) {
     if (marker.file == location.file && marker.line == location.line) return marker.any ? "" : marker.name;
   }
@@ -177,7 +177,10 @@ const RecordedProcess& Recorded::other() const {
 
 Recorded Record(const std::string& program, const RecordOptions& options) {
   std::vector<Marker> markers = MarkersOf(program, options.libraries);
-  Recorded result = RecordWithMarkers(CommandFor(program, options), markers);
+  TempDir directory;
+  Command command = CommandFor(program, options);
+  command.directory = directory.path();
+  Recorded result = RecordWithMarkers(std::move(command), markers);
   result.truth = TruthOf(markers, result.outcome.out);
   return result;
 }
@@ -185,7 +188,10 @@ Recorded Record(const std::string& program, const RecordOptions& options) {
 Recorded RecordCommand(Command command) { return RecordWithMarkers(std::move(command), {}); }
 
 Outcome RunUntraced(const std::string& program, const RecordOptions& options) {
-  return RunProgram(CommandFor(program, options));
+  TempDir directory;
+  Command command = CommandFor(program, options);
+  command.directory = directory.path();
+  return RunProgram(command);
 }
 
 std::map<std::string, std::string> TracingEnvironment(const std::string& directory,

@@ -44,7 +44,7 @@ class RecordedProcess {
   uint32_t pid() const { return recording_.header().pid; }
 
   // Amounts by the user's line, in sources of tests/programs only. The key is the marker's name; a line without one
-  // is FILE:LINE. Lines marked `any` are left out.
+  // is FILE:LINE. Lines marked `any` are left out, and line 0: code that the compiler made up.
   Lines UserLines() const;
   Lines InnermostLines() const;
   // By thread name, then by the user's line.
@@ -68,7 +68,7 @@ class RecordedProcess {
 struct Recorded {
   Outcome outcome;
   std::vector<RecordedProcess> processes;  // by start
-  TempDir directory;                       // where the program ran and the recordings are
+  TempDir directory;                       // where the recordings are
 
   // The recording of the process that was started, its first image.
   const RecordedProcess& main() const;
@@ -78,9 +78,9 @@ struct Recorded {
   Lines truth;
 };
 
-// A program of tests/programs, by name.
+// A program of tests/programs, by name. It runs in an empty directory.
 Recorded Record(const std::string& program, const RecordOptions& options = {});
-// Any command; its env is completed with what tracing needs. `directory` empty: the recordings' directory.
+// Any command; its env is completed with what tracing needs.
 Recorded RecordCommand(Command command);
 // The same program without the tracer.
 Outcome RunUntraced(const std::string& program, const RecordOptions& options = {});

@@ -1,5 +1,5 @@
-// A timer interrupts the program as often as it can, and the handler allocates: on top of lib_signal_safe_malloc.so
-// every interruption is legal, so not one block may be lost or counted twice, wherever the tracer was.
+// A timer interrupts the program again and again, and the handler allocates: on top of lib_signal_safe_malloc.so every
+// interruption is legal, so not one block may be lost or counted twice, wherever the tracer was.
 #include <signal.h>
 #include <sys/time.h>
 
@@ -7,6 +7,12 @@
 #include "many_stacks.h"
 
 static volatile size_t signals;
+
+// Once, from now; the handler asks for the next, so that the program gets on between two.
+static void SetTimer(unsigned microseconds) {
+  itimerval once = {{0, 0}, {0, static_cast<suseconds_t>(microseconds)}};
+  setitimer(ITIMER_REAL, &once, nullptr);
+}
 
 static void OnTimer(int) {
   for (int i = 0; i < 3; ++i) {
@@ -17,6 +23,7 @@ static void OnTimer(int) {
     free(gone);
   }
   signals = signals + 1;
+  SetTimer(20 + signals * 7919 % 180);
 }
 
 int main() {
@@ -24,8 +31,7 @@ int main() {
   action.sa_handler = OnTimer;
   action.sa_flags = SA_RESTART;
   sigaction(SIGALRM, &action, nullptr);
-  itimerval often = {{0, 50}, {0, 50}};
-  REQUIRE(setitimer(ITIMER_REAL, &often, nullptr) == 0);
+  SetTimer(50);
   for (int round = 0; round < 20; ++round) {
     WithManyStacks(10000, [](unsigned) {
       void* gone = malloc(10);  // LINE: gone 0/0 of 2000000/200000
@@ -35,8 +41,7 @@ int main() {
       Keep(kept);
     });
   }
-  itimerval never = {};
-  setitimer(ITIMER_REAL, &never, nullptr);
+  SetTimer(0);
   size_t n = signals;
   REQUIRE(n > 10);
   Say("in_handler", {.live_bytes = 21 * n, .live_blocks = 3 * n, .total_bytes = 21 * n, .total_blocks = 3 * n});

@@ -56,9 +56,9 @@ int main() {
   TRY_INT(posix_memalign(&out, 24, 64));
   TRY_INT(posix_memalign(&out, 0, 64));
   TRY_INT(posix_memalign(&out, 2, 64));
-  TRY(::operator new(huge, std::nothrow));
-  TRY(::operator new[](huge, std::nothrow));
-  TRY(::operator new(huge, std::align_val_t(64), std::nothrow));
+  TRY(::operator new(huge, std::nothrow));                        // LINE: thrown_inside 0/0 of 136/1
+  TRY(::operator new[](huge, std::nothrow));                      // LINE: thrown_inside_array 0/0 of 136/1
+  TRY(::operator new(huge, std::align_val_t(64), std::nothrow));  // LINE: thrown_inside_aligned 0/0 of 136/1
   TRY_INT(static_cast<int>(malloc_usable_size(nullptr)));
 
   // Free leaves errno alone, also when it gives pages back.

@@ -23,7 +23,7 @@ static void* Allocate(void*) {
 int main() {
   pthread_t threads[3];
   for (pthread_t& thread : threads) pthread_create(&thread, nullptr, Allocate, nullptr);  // LINE: spawned any
-  for (int i = 0; i < 60; ++i) {
+  for (int i = 0; i < 30; ++i) {
     pid_t child = fork();
     REQUIRE(child >= 0);
     if (child == 0) {
