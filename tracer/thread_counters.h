@@ -5,8 +5,10 @@
 //
 // Threads:    the owning thread only, and signal handlers on it. Readers look at the chunks, never at the directory.
 // Context:    inside malloc.
-// Invariants: each step of the slow path is one store, so a signal handler that comes in between finds either the old
-//             directory or the new one; at worst it makes a second chunk for a group, and readers add chunks up.
+// Invariants: (1) each change of the directory is one store, so a signal handler that comes in between finds it as it
+//             was or as it will be. At worst handler and interrupted code each make a chunk for the same group, and
+//             the one the directory forgets still counts: readers add chunks up. (2) A directory that was outgrown
+//             stays mapped: the code that a handler interrupted may be reading it.
 #ifndef ALLOCLINE_TRACER_THREAD_COUNTERS_H_
 #define ALLOCLINE_TRACER_THREAD_COUNTERS_H_
 
@@ -27,50 +29,58 @@ class ThreadCounters {
   // Null if there is no room for the chunk.
   format::Counter* At(uint32_t site, RecordingWriter& recording) {
     const uint32_t group = site / format::kSitesPerChunk;
-    if (__builtin_expect(group < group_count_ && groups_[group] != nullptr, 1)) {
-      return &groups_[group]->counters[site % format::kSitesPerChunk];
+    const Directory* directory = directory_;
+    if (__builtin_expect(directory != nullptr && group < directory->count, 1)) {
+      format::CounterChunk* chunk = directory->chunks[group];
+      if (__builtin_expect(chunk != nullptr, 1)) return &chunk->counters[site % format::kSitesPerChunk];
     }
-    return AddChunk(group, recording) ? &groups_[group]->counters[site % format::kSitesPerChunk] : nullptr;
+    format::CounterChunk* chunk = AddChunk(group, recording);
+    return chunk == nullptr ? nullptr : &chunk->counters[site % format::kSitesPerChunk];
   }
 
  private:
-  __attribute__((noinline)) bool AddChunk(uint32_t group, RecordingWriter& recording) {
-    if (group >= group_count_ && !GrowDirectory(group)) return false;
+  struct Directory {
+    uint64_t count;
+    format::CounterChunk* chunks[];
+  };
+
+  __attribute__((noinline)) format::CounterChunk* AddChunk(uint32_t group, RecordingWriter& recording) {
+    if ((directory_ == nullptr || group >= directory_->count) && !GrowDirectory(group)) return nullptr;
     // The counters first: a chunk whose owner is not written yet is ignored, the other way round it would be missing.
     auto* chunk = static_cast<format::CounterChunk*>(
         recording.Reserve(format::TableKind::kCounters, sizeof(format::CounterChunk)));
-    if (chunk == nullptr) return false;
+    if (chunk == nullptr) return nullptr;
     const auto* first = reinterpret_cast<format::CounterChunk*>(recording.base(format::TableKind::kCounters));
     auto* owners = reinterpret_cast<format::ChunkOwner*>(recording.base(format::TableKind::kChunkOwners));
     const uint64_t index = static_cast<uint64_t>(chunk - first);
     // Owner i belongs to chunk i, so the owners' table must reach that far; which call extends it does not matter.
     while (recording.used(format::TableKind::kChunkOwners) < (index + 1) * sizeof(format::ChunkOwner)) {
-      if (recording.Reserve(format::TableKind::kChunkOwners, sizeof(format::ChunkOwner)) == nullptr) return false;
+      if (recording.Reserve(format::TableKind::kChunkOwners, sizeof(format::ChunkOwner)) == nullptr) return nullptr;
     }
     owners[index].group = group;
     StoreRelease(owners[index].thread_plus_one, thread_ + 1);  // the tag: pairs with the reader
-    groups_[group] = chunk;
-    return true;
+    // Relaxed: only this thread reads it, and a handler may have grown the directory meanwhile.
+    StoreRelaxed(LoadRelaxed(directory_)->chunks[group], chunk);
+    return chunk;
   }
 
   bool GrowDirectory(uint32_t group) {
-    const uint32_t old_count = group_count_;
-    uint32_t count = old_count == 0 ? static_cast<uint32_t>(kPage / sizeof(*groups_)) : old_count * 2;
-    while (count <= group) count *= 2;
-    auto** larger = static_cast<format::CounterChunk**>(MapPages(count * sizeof(*groups_)));
+    const Directory* old = directory_;
+    uint64_t bytes = old == nullptr ? kPage : 2 * BytesFor(old->count);
+    while (CountIn(bytes) <= group) bytes *= 2;
+    auto* larger = static_cast<Directory*>(MapPages(bytes));
     if (larger == nullptr) return false;
-    format::CounterChunk** old = groups_;
-    for (uint32_t i = 0; i < old_count; ++i) larger[i] = old[i];
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);  // a handler sees the copied directory, or the old one
-    groups_ = larger;
+    larger->count = CountIn(bytes);
+    for (uint64_t i = 0; old != nullptr && i < old->count; ++i) larger->chunks[i] = LoadRelaxed(old->chunks[i]);
+    // A handler that comes here sees the old directory, or the copy; one it made meanwhile is forgotten for ours.
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    group_count_ = count;
-    if (old != nullptr) UnmapPages(old, old_count * sizeof(*groups_));
+    StoreRelaxed(directory_, larger);
     return true;
   }
+  static constexpr uint64_t BytesFor(uint64_t count) { return sizeof(Directory) + count * sizeof(void*); }
+  static constexpr uint64_t CountIn(uint64_t bytes) { return (bytes - sizeof(Directory)) / sizeof(void*); }
 
-  format::CounterChunk** groups_ = nullptr;
-  uint32_t group_count_ = 0;
+  Directory* directory_ = nullptr;
   uint32_t thread_ = 0;
 };
 
