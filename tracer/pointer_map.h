@@ -1,183 +1,204 @@
-// The live blocks: address -> {site, size}, so that a free on any thread is charged to the site that allocated.
+// The live blocks: address -> {site, size}, so that a free on any thread is charged to the site that allocated. For
+// glibc's malloc in two or three bytes per 32 bytes of heap, 6.25 or 9.4 % of it, whatever the size of the blocks.
 //
-// A two-level shadow of the address space. The root has one entry per 32 MiB of addresses; an entry points to a leaf
-// with one 8-byte word per 2^kGranuleShift bytes, mapped when the first block of its range appears. No block starts in
-// the granule of another: glibc's are 32 bytes apart at least (granule 16), and for allocators with 8-byte classes the
-// caller rounds requests below 16 bytes up.
+// A shadow that holds sizes costs eight bytes per sixteen, half of a dense heap again, in a container that has a limit.
+// But glibc keeps the size already, in the word before the block, rounded up; what is missing is by how much. And no
+// two blocks start in one aligned 32-byte granule, because the smallest chunk has 32 bytes. So this will do per
+// granule:
 //
-//   word: | site 24 bits | size 40 bits |     0 = no live block starts here. Site 0 does not exist, so no live word is
-//   0.
+//     key, 16 bits: | which half of the granule 1 | slack 5 | site, low 10 bits |        0: no block starts here
+//     high, 8 bits: | site, high 8 bits |                    a table apart, touched only with more than 1000 sites
+//
+//     slack = usable size - requested size: up to 15 by rounding, 16 more where a remainder was too small to split off
+//
+// The site table gives no ids whose low ten bits are all 0 (a key would be 0) or all 1: those mark a block that stands
+// elsewhere, in a ShadowMap, because it does not fit: one that malloc mapped by itself (its slack is up to a page), or
+// one of a site above 2^18. With any other allocator than glibc all blocks stand there.
+//
+// That the word before a block is what malloc/malloc.c (struct malloc_chunk) says is not taken for granted: Init()
+// tries it on blocks of many sizes against malloc_usable_size.
 //
 // Threads:    all functions may run at once on any thread and in signal handlers; no locks, no waiting.
-// Context:    inside malloc. Memory is mapped straight from the kernel and never given back.
-// Invariants: (1) a word is written by Insert after the allocator returned the block and before the program sees it,
-//                 and taken before the allocator gets the block back: between the two nobody else owns the address, so
-//                 plain stores suffice and relaxed order is enough (the program itself orders the hand-over of a block
-//                 between threads, or it has a data race of its own);
-//             (2) a leaf, once published, stays.
-// When full:  Insert() returns false if no leaf can be mapped, or the block does not fit a word.
+// Context:    inside malloc.
+// Invariants: (1) as in ShadowMap, between Insert and Take of an address nobody else owns it;
+//             (2) the key makes a block visible: Insert writes `high` before it, Take clears only the key. Who walks
+//             over
+//                 all blocks (a forked child, clear) and sees a key sees the byte that belongs to it. Release and
+//                 acquire on the key pair with each other.
+// When full:  Insert() returns false if no memory can be mapped, or the block has 1 TiB.
 #ifndef ALLOCLINE_TRACER_POINTER_MAP_H_
 #define ALLOCLINE_TRACER_POINTER_MAP_H_
 
-#include <atomic>
+#include <cstddef>
 #include <cstdint>
 
-#include "base/pages.h"
+#include "tracer/shadow_map.h"
 
 namespace allocline {
 
-struct Block {
-  uint32_t site = 0;
-  uint64_t bytes = 0;
-};
-
-template <int kGranuleShift>
-class ShadowMap {
+class PointerMap {
  public:
-  // False if the root cannot be mapped.
-  bool Init() {
-    root_ = static_cast<std::atomic<uint64_t*>*>(MapPages(kRootEntries * sizeof(*root_)));
-    return root_ != nullptr;
+  // Whether a block can be of a site with this id.
+  static constexpr bool IsUsableSite(uint32_t site) {
+    const uint32_t low = site & kLowSiteMask;
+    return low != 0 && low != kElsewhere;
   }
 
-  // `*replaced` is what stood there before (site 0: nothing).
+  // The allocator behind us, asked how it lays out its blocks. Null functions: not glibc's.
+  struct Allocator {
+    void* (*malloc)(size_t) = nullptr;
+    void (*free)(void*) = nullptr;
+    size_t (*usable_size)(void*) = nullptr;
+  };
+  // False if there is no memory.
+  bool Init(const Allocator& allocator) {
+    compact_ = KeepsSizeBeforeBlock(allocator);
+    return elsewhere_.Init() && regions_.Init();
+  }
+  bool compact() const { return compact_; }
+
+  // `*replaced` is what stood there before (site 0: nothing): a block whose free was not seen.
   bool Insert(uintptr_t address, Block block, Block* replaced) {
-    if (__builtin_expect(block.bytes > kMaxBytes || address >> kAddressBits != 0, 0)) return false;
-    uint64_t* leaf = FindLeaf(address);
-    if (__builtin_expect(leaf == nullptr, 0)) {
-      leaf = AddLeaf(address);
-      if (leaf == nullptr) return false;
+    if (__builtin_expect(!compact_, 0)) return elsewhere_.Insert(address, block, replaced);
+    Leaf* leaf = regions_.FindOrAdd(address);
+    if (__builtin_expect(leaf == nullptr, 0)) return false;
+    const uint64_t granule = GranuleOf(address);
+    uint16_t& key = leaf->keys[granule];
+    const uint16_t before = __atomic_load_n(&key, __ATOMIC_RELAXED);
+    *replaced = {};
+    if (__builtin_expect(before != 0, 0)) *replaced = TakeKey(leaf, granule, address);
+    const uint64_t word = SizeWord(address);
+    const uint64_t slack = UsableSize(word) - block.bytes;
+    if (__builtin_expect(slack > kMaxSlack || (word & kMappedByItself) != 0 || block.site > kMaxSite, 0)) {
+      Block none;
+      if (!elsewhere_.Insert(address, block, &none)) return false;
+      __atomic_store_n(&key, static_cast<uint16_t>(HalfBit(address) | kElsewhere), __ATOMIC_RELEASE);
+      return true;
     }
-    uint64_t& slot = leaf[SlotOf(address)];
-    *replaced = Unpack(__atomic_load_n(&slot, __ATOMIC_RELAXED));
-    __atomic_store_n(&slot, Pack(block), __ATOMIC_RELAXED);
+    uint8_t& high = leaf->high[granule];
+    const auto high_bits = static_cast<uint8_t>(block.site >> kLowSiteBits);
+    if (__atomic_load_n(&high, __ATOMIC_RELAXED) != high_bits) __atomic_store_n(&high, high_bits, __ATOMIC_RELAXED);
+    __atomic_store_n(&key,
+                     static_cast<uint16_t>(HalfBit(address) | slack << kLowSiteBits | (block.site & kLowSiteMask)),
+                     __ATOMIC_RELEASE);
     return true;
   }
 
-  // The block that starts at `address`, and forgets it. site 0 if there is none.
+  // The block that starts at `address`, and forgets it. Site 0 if there is none.
   Block Take(uintptr_t address) {
-    uint64_t* slot = FindSlot(address);
-    if (__builtin_expect(slot == nullptr, 0)) return {};
-    const uint64_t word = __atomic_load_n(slot, __ATOMIC_RELAXED);
-    if (word != 0) __atomic_store_n(slot, 0, __ATOMIC_RELAXED);
-    return Unpack(word);
+    if (__builtin_expect(!compact_, 0)) return elsewhere_.Take(address);
+    Leaf* leaf = regions_.Find(address);
+    if (__builtin_expect(leaf == nullptr, 0)) return {};
+    const uint64_t granule = GranuleOf(address);
+    const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
+    if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address), 0)) return {};
+    return TakeKey(leaf, granule, address);
   }
 
   Block Find(uintptr_t address) const {
-    const uint64_t* slot = FindSlot(address);
-    return slot == nullptr ? Block{} : Unpack(__atomic_load_n(slot, __ATOMIC_RELAXED));
+    if (!compact_) return elsewhere_.Find(address);
+    const Leaf* leaf = regions_.Find(address);
+    if (leaf == nullptr) return {};
+    const uint64_t granule = GranuleOf(address);
+    const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
+    if (key == 0 || (key & kHalfBit) != HalfBit(address)) return {};
+    if ((key & kLowSiteMask) == kElsewhere) return elsewhere_.Find(address);
+    return Unpack(key, leaf->high[granule], address);
   }
-
-  // Whether anything was ever recorded in the 32 MiB region around `address`, and where that region ends.
-  bool Covers(uintptr_t address) const { return address >> kAddressBits == 0 && FindLeaf(address) != nullptr; }
-  static uintptr_t EndOfRegion(uintptr_t address) { return ((address >> kRegionShift) + 1) << kRegionShift; }
 
   // Calls visit(address, block) for every live block. Blocks that come or go meanwhile may be seen or not.
   template <typename Visitor>
   void ForEach(Visitor visit) const {
-    ForEachSlot([&](uintptr_t address, uint64_t& slot) {
-      const uint64_t word = __atomic_load_n(&slot, __ATOMIC_RELAXED);
-      if (word != 0) visit(address, Unpack(word));
-    });
+    if (!compact_) return elsewhere_.ForEach(visit);
+    ForEachKey([&](uintptr_t address) { visit(address, Find(address)); });
   }
 
   // Forgets every block, calling visit(address, block) for each one that this call took.
   template <typename Visitor>
   void TakeAll(Visitor visit) {
-    ForEachSlot([&](uintptr_t address, uint64_t& slot) {
-      if (__atomic_load_n(&slot, __ATOMIC_RELAXED) == 0) return;
-      const uint64_t word = __atomic_exchange_n(&slot, 0, __ATOMIC_RELAXED);
-      if (word != 0) visit(address, Unpack(word));
+    if (!compact_) return elsewhere_.TakeAll(visit);
+    ForEachKey([&](uintptr_t address) {
+      const Block block = Take(address);
+      if (block.site != 0) visit(address, block);
     });
   }
 
-  // Address space of root and leaves; memory is used only where blocks were.
-  uint64_t leaf_bytes() const { return leaves_.load(std::memory_order_relaxed) * kLeafBytes; }
+  uint64_t leaf_bytes() const { return regions_.leaf_bytes() + elsewhere_.leaf_bytes(); }
 
  private:
-  static constexpr int kAddressBits = 47;
-  static constexpr int kRegionShift = 25;
-  static constexpr uint64_t kRootEntries = uint64_t{1} << (kAddressBits - kRegionShift);
-  static constexpr uint64_t kSlotsPerLeaf = uint64_t{1} << (kRegionShift - kGranuleShift);
-  static constexpr uint64_t kLeafBytes = kSlotsPerLeaf * sizeof(uint64_t);
-  static constexpr int kSizeBits = 40;
-  static constexpr uint64_t kMaxBytes = (uint64_t{1} << kSizeBits) - 1;
-  static constexpr uint64_t kSlotsPerPage = kPage / sizeof(uint64_t);
+  static constexpr int kGranuleShift = 5;
+  static constexpr int kLowSiteBits = 10;
+  static constexpr uint32_t kLowSiteMask = (1u << kLowSiteBits) - 1;
+  static constexpr uint32_t kElsewhere = kLowSiteMask;
+  static constexpr uint32_t kMaxSite = (1u << (kLowSiteBits + 8)) - 1;
+  static constexpr uint64_t kMaxSlack = 31;
+  static constexpr uint16_t kHalfBit = 1u << 15;
+  static constexpr uint64_t kGranulesPerLeaf = uint64_t{1} << (25 - kGranuleShift);
+  static constexpr uint64_t kKeysPerPage = kPage / sizeof(uint16_t);
 
-  static uint64_t Pack(Block block) { return uint64_t{block.site} << kSizeBits | block.bytes; }
-  static Block Unpack(uint64_t word) { return {static_cast<uint32_t>(word >> kSizeBits), word & kMaxBytes}; }
-  static uint64_t SlotOf(uintptr_t address) { return (address >> kGranuleShift) & (kSlotsPerLeaf - 1); }
+  struct Leaf {
+    uint16_t keys[kGranulesPerLeaf];
+    uint8_t high[kGranulesPerLeaf];
+  };
+  static_assert(Regions<Leaf>::kShift == 25);
 
-  // Acquire: whoever sees a leaf sees it mapped and zeroed. Pairs with the exchange in AddLeaf().
-  uint64_t* FindLeaf(uintptr_t address) const { return root_[address >> kRegionShift].load(std::memory_order_acquire); }
-  uint64_t* FindSlot(uintptr_t address) const {
-    if (__builtin_expect(address >> kAddressBits != 0, 0)) return nullptr;
-    uint64_t* leaf = FindLeaf(address);
-    return leaf == nullptr ? nullptr : &leaf[SlotOf(address)];
+  // malloc_chunk.mchunk_size: the size of the chunk, and three flags below it.
+  static constexpr uint64_t kMappedByItself = 2;  // IS_MMAPPED
+  static uint64_t SizeWord(uintptr_t block) { return *reinterpret_cast<const volatile uint64_t*>(block - 8); }
+  // The chunk without its own size word; the next chunk's first word belongs to this block.
+  static uint64_t UsableSize(uint64_t word) { return (word & ~uint64_t{7}) - 8; }
+
+  static uint64_t GranuleOf(uintptr_t address) { return (address >> kGranuleShift) & (kGranulesPerLeaf - 1); }
+  static uint16_t HalfBit(uintptr_t address) { return static_cast<uint16_t>((address & 16) << 11); }
+  static Block Unpack(uint16_t key, uint8_t high, uintptr_t address) {
+    const uint64_t slack = (key >> kLowSiteBits) & kMaxSlack;
+    return {uint32_t{high} << kLowSiteBits | (key & kLowSiteMask), UsableSize(SizeWord(address)) - slack};
   }
 
-  __attribute__((noinline)) uint64_t* AddLeaf(uintptr_t address) {
-    auto* fresh = static_cast<uint64_t*>(MapPages(kLeafBytes));
-    if (fresh == nullptr) return nullptr;
-    uint64_t* present = nullptr;
-    if (!root_[address >> kRegionShift].compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
-      UnmapPages(fresh, kLeafBytes);  // another thread (or a signal handler) was faster
-      return present;
-    }
-    leaves_.fetch_add(1, std::memory_order_relaxed);
-    return fresh;
+  Block TakeKey(Leaf* leaf, uint64_t granule, uintptr_t address) {
+    const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_RELAXED);
+    const bool is_elsewhere = (key & kLowSiteMask) == kElsewhere;
+    const Block block =
+        __builtin_expect(is_elsewhere, 0) ? elsewhere_.Take(address) : Unpack(key, leaf->high[granule], address);
+    __atomic_store_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
+    return block;
   }
 
-  // Visits the slots of all pages that were ever written. The kernel knows which: /proc/self/pagemap has a word per
-  // page, with bit 63 = in memory and bit 62 = swapped out. Without /proc every page is looked at.
   template <typename Visitor>
-  void ForEachSlot(Visitor visit) const {
-    const long pagemap = sys::Open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    constexpr size_t kBatch = 256;
-    uint64_t present[kBatch];
-    for (uint64_t i = 0; i < kRootEntries; ++i) {
-      if (i % kSlotsPerPage == 0 && !AnyPagePresent(pagemap, &root_[i])) {
-        i += kSlotsPerPage - 1;
-        continue;
-      }
-      uint64_t* leaf = root_[i].load(std::memory_order_acquire);
-      if (leaf == nullptr) continue;
-      for (uint64_t page = 0; page < kLeafBytes / kPage; ++page) {
-        if (page % kBatch == 0) ReadPagemap(pagemap, leaf + page * kSlotsPerPage, present, kBatch);
-        if (present[page % kBatch] >> 62 == 0) continue;
-        for (uint64_t s = 0; s < kSlotsPerPage; ++s) {
-          const uint64_t slot = page * kSlotsPerPage + s;
-          visit(static_cast<uintptr_t>(i << kRegionShift | slot << kGranuleShift), leaf[slot]);
+  void ForEachKey(Visitor visit) const {
+    WrittenPages written;
+    regions_.ForEach(written, [&](uintptr_t region, Leaf* leaf) {
+      for (uint64_t first = 0; first < kGranulesPerLeaf; first += kKeysPerPage) {
+        if (!written.Contains(&leaf->keys[first])) continue;
+        for (uint64_t i = first; i < first + kKeysPerPage; ++i) {
+          const uint16_t key = __atomic_load_n(&leaf->keys[i], __ATOMIC_ACQUIRE);
+          if (key != 0) visit(region + (i << kGranuleShift) + ((key & kHalfBit) != 0 ? 16 : 0));
         }
       }
-    }
-    if (!sys::IsError(pagemap)) sys::Close(static_cast<int>(pagemap));
+    });
   }
 
-  static void ReadPagemap(long fd, const void* address, uint64_t* out, size_t pages) {
-    const long wanted = static_cast<long>(pages * sizeof(uint64_t));
-    const uint64_t offset = reinterpret_cast<uintptr_t>(address) / kPage * sizeof(uint64_t);
-    if (!sys::IsError(fd) && sys::Pread(static_cast<int>(fd), out, static_cast<size_t>(wanted), offset) == wanted) {
-      return;
+  static bool KeepsSizeBeforeBlock(const Allocator& allocator) {
+    if (allocator.malloc == nullptr || allocator.free == nullptr || allocator.usable_size == nullptr) return false;
+    for (const size_t bytes :
+         {size_t{1}, size_t{24}, size_t{25}, size_t{40}, size_t{100}, size_t{1000}, size_t{5000}, size_t{100'000}}) {
+      void* block = allocator.malloc(bytes);
+      if (block == nullptr) return false;
+      const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+      const uint64_t word = SizeWord(address);
+      const bool as_expected = address % 16 == 0 && (word & kMappedByItself) == 0 && UsableSize(word) >= 24 &&
+                               UsableSize(word) == allocator.usable_size(block) &&
+                               UsableSize(word) - bytes <= kMaxSlack;
+      allocator.free(block);
+      if (!as_expected) return false;
     }
-    for (size_t i = 0; i < pages; ++i) out[i] = ~uint64_t{0};
-  }
-  static bool AnyPagePresent(long fd, const void* address) {
-    uint64_t present;
-    ReadPagemap(fd, address, &present, 1);
-    return present >> 62 != 0;
+    return true;
   }
 
-  std::atomic<uint64_t*>* root_ = nullptr;
-  std::atomic<uint64_t> leaves_{0};
+  bool compact_ = false;
+  Regions<Leaf> regions_;
+  ShadowMap<4> elsewhere_;
 };
-
-// For blocks of the process's allocator.
-using PointerMap = ShadowMap<4>;
-// For track(): pools hand out blocks of any alignment from 8 bytes.
-using TrackedMap = ShadowMap<3>;
-// For anonymous mappings: one word per page of the mapping, so that a part of it can be unmapped.
-using PageMap = ShadowMap<12>;
 
 }  // namespace allocline
 

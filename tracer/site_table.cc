@@ -2,6 +2,7 @@
 
 #include "base/atomic.h"
 #include "base/pages.h"
+#include "tracer/pointer_map.h"
 
 namespace allocline {
 namespace {
@@ -112,12 +113,16 @@ NodeId SiteTable::MakeNode(NodeId parent, Frame frame) {
 }
 
 SiteId SiteTable::MakeSite(NodeId node) {
-  if (site_count() >= kMaxSites) return format::kOverflowSite;
-  auto* record = static_cast<SiteRecord*>(recording_->Reserve(TableKind::kSites, sizeof(SiteRecord)));
-  if (record == nullptr) return format::kOverflowSite;
-  StoreRelease(record->node, node);
-  const SiteId fresh = static_cast<SiteId>(record - sites_);
+  SiteRecord* record = nullptr;
+  SiteId fresh = 0;
+  do {  // ids that the pointer map cannot hold are left out: records that stay 0
+    if (site_count() >= kMaxSites) return format::kOverflowSite;
+    record = static_cast<SiteRecord*>(recording_->Reserve(TableKind::kSites, sizeof(SiteRecord)));
+    if (record == nullptr) return format::kOverflowSite;
+    fresh = static_cast<SiteId>(record - sites_);
+  } while (!PointerMap::IsUsableSite(fresh));
   if (fresh >= kMaxSites) return format::kOverflowSite;
+  StoreRelease(record->node, node);
   SiteId present = 0;
   // One site a node: the loser's record stays behind, and no counter ever names it.
   return CompareExchange(nodes_[node].site, present, fresh) ? fresh : present;

@@ -36,6 +36,13 @@ using format::ThreadRecord;
 
 constexpr uint64_t kAlive = 0xA11C0DE;
 
+// Only glibc's is known to the pointer map.
+PointerMap::Allocator NextAllocatorLayout() {
+  const NextAllocator* next = NextOrNull();
+  if (next == nullptr || !NextAllocatorIsGlibc()) return {};
+  return {next->malloc, next->free, next->malloc_usable_size};
+}
+
 }  // namespace
 
 constinit Tracer g_tracer;
@@ -58,7 +65,8 @@ bool Tracer::Start(const Settings& settings) {
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
-  if (!sites_.Init(&recording_) || !blocks_.Init() || !pages_.Init() || !InitOrphans()) return false;
+  if (!sites_.Init(&recording_) || !blocks_.Init(NextAllocatorLayout()) || !pages_.Init() || !InitOrphans())
+    return false;
   verify_ = settings.verify;
   active_.store(!settings.start_stopped, std::memory_order_relaxed);
   ready_.store(true, std::memory_order_release);
