@@ -17,7 +17,7 @@ absl::StatusOr<AbbrevTable> AbbrevTable::Parse(std::string_view section, uint64_
     abbrev.tag = static_cast<uint16_t>(tag <= 0xffff ? tag : 0);
     abbrev.has_children = cursor.U8() != 0;
     abbrev.first_attribute = static_cast<uint32_t>(table.attributes_.size());
-    bool code = false;
+    bool code = false, plain_name = false, full_name = false;
     while (cursor.ok()) {
       uint64_t name = cursor.Uleb();
       uint64_t form = cursor.Uleb();
@@ -25,11 +25,15 @@ absl::StatusOr<AbbrevTable> AbbrevTable::Parse(std::string_view section, uint64_
       if (name == 0 && form == 0) break;
       if (form > 0xffff) cursor.Fail();
       code |= name == DW_AT_low_pc || name == DW_AT_ranges;
+      plain_name |= name == DW_AT_name;
+      full_name |= name == DW_AT_linkage_name || name == DW_AT_MIPS_linkage_name || name == DW_AT_specification ||
+                   name == DW_AT_abstract_origin;
       table.attributes_.push_back({.name = static_cast<uint16_t>(name <= 0xffff ? name : 0),
                                    .form = static_cast<uint16_t>(form),
                                    .implicit_const = implicit_const});
     }
     abbrev.owns_code = code && (abbrev.tag == DW_TAG_subprogram || abbrev.tag == DW_TAG_inlined_subroutine);
+    abbrev.named_by_scope = plain_name && !full_name && abbrev.tag == DW_TAG_subprogram;
     abbrev.attribute_count = static_cast<uint32_t>(table.attributes_.size()) - abbrev.first_attribute;
     table.AddSkipSteps(abbrev);
     if (abbrev.code == table.abbrevs_.size() + 1 && table.dense_count_ == table.abbrevs_.size()) {

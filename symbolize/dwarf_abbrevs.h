@@ -30,6 +30,8 @@ struct Abbrev {
   bool has_children = false;
   // A subprogram or an inlined subroutine that says where its code is.
   bool owns_code = false;
+  // A subprogram with a plain name only: where it stands tells the rest of its name.
+  bool named_by_scope = false;
   uint32_t first_attribute = 0, attribute_count = 0;
   uint32_t first_step = 0, step_count = 0;
   uint32_t fixed_bytes = 0;  // what follows the last step; all there is when there are no steps

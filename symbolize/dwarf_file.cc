@@ -207,6 +207,12 @@ const DwarfUnit* DwarfFile::UnitAt(uint64_t info_offset) const {
   return info_offset >= unit.die_offset && info_offset < unit.end ? &unit : nullptr;
 }
 
+uint16_t DwarfFile::Tag(const DwarfUnit& unit, uint64_t die_offset) const {
+  ByteCursor cursor(sections_.info.substr(0, unit.end), die_offset);
+  const Abbrev* abbrev = unit.abbrevs->Find(cursor.Uleb());
+  return abbrev == nullptr ? 0 : abbrev->tag;
+}
+
 std::string_view DwarfFile::Text(const DwarfUnit& unit, const FormValue& value) const {
   switch (value.form) {
     case DW_FORM_string:

@@ -87,6 +87,8 @@ class DwarfFile {
   std::optional<uint64_t> IndexedAddress(const DwarfUnit& unit, uint64_t index) const;
   DieReference Reference(const DwarfUnit& unit, const FormValue& value) const;
 
+  // DW_TAG_* of the DIE, 0 if it is damaged.
+  uint16_t Tag(const DwarfUnit& unit, uint64_t die_offset) const;
   // Calls visit(name, FormValue) for each attribute of the DIE.
   template <typename Visit>
   void ForEachAttribute(const DwarfUnit& unit, uint64_t die_offset, Visit visit) const {

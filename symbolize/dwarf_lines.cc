@@ -119,9 +119,10 @@ namespace {
 // Merges the rows of a running line program with ascending addresses.
 class RowMatcher {
  public:
-  RowMatcher(std::span<const uint64_t> addresses, std::vector<LineRow>* rows) : addresses_(addresses), rows_(*rows) {}
+  RowMatcher(std::span<const uint64_t> addresses, size_t files, std::vector<LineRow>* rows)
+      : addresses_(addresses), rows_(*rows), last_with_line_(files) {}
 
-  // The machine's registers changed to (address, file, line) by an instruction that emits a row.
+  // An instruction of the program emits a row.
   void Row(uint64_t address, uint64_t file, uint32_t line) {
     if (!in_sequence_ || address < row_.address) {
       StartAt(address);
@@ -129,9 +130,8 @@ class RowMatcher {
       CloseRow(address);
     }
     row_ = {.address = address, .file = file, .line = line, .found = true};
-    if (line != 0) {
-      row_with_line_ = row_;
-      row_with_line_.approximate = true;
+    if (line != 0 && file < last_with_line_.size()) {
+      last_with_line_[file] = {.sequence = sequence_, .address = address, .line = line};
     }
   }
   void EndSequence(uint64_t address) {
@@ -140,17 +140,30 @@ class RowMatcher {
   }
 
  private:
+  struct RowWithLine {  // the last one of a file
+    uint64_t sequence = 0;
+    uint64_t address = 0;
+    uint32_t line = 0;
+  };
+
   void StartAt(uint64_t address) {
     in_sequence_ = true;
-    row_with_line_ = {};
-    next_ = std::lower_bound(addresses_.begin(), addresses_.end(), address) - addresses_.begin();
+    ++sequence_;
+    next_ = static_cast<size_t>(std::lower_bound(addresses_.begin(), addresses_.end(), address) - addresses_.begin());
     if (address == 0) next_ = addresses_.size();  // a function that the linker threw away
   }
   // All wanted addresses below `end` lie in the current row.
   void CloseRow(uint64_t end) {
     for (; next_ < addresses_.size() && addresses_[next_] < end; ++next_) {
       LineRow& row = rows_[next_];
-      if (!row.found) row = row_.line == 0 && row_with_line_.found ? row_with_line_ : row_;
+      if (row.found) continue;
+      row = row_;
+      if (row.line != 0 || row.file >= last_with_line_.size()) continue;
+      const RowWithLine& before = last_with_line_[row.file];
+      if (before.sequence != sequence_) continue;
+      row.address = before.address;
+      row.line = before.line;
+      row.approximate = true;
     }
   }
 
@@ -158,14 +171,16 @@ class RowMatcher {
   std::vector<LineRow>& rows_;
   size_t next_ = 0;  // the first address not yet passed in this sequence
   bool in_sequence_ = false;
-  LineRow row_, row_with_line_;
+  uint64_t sequence_ = 0;
+  LineRow row_;
+  std::vector<RowWithLine> last_with_line_;  // by file
 };
 
 }  // namespace
 
 std::vector<LineRow> LineTable::FindRows(std::span<const uint64_t> addresses) const {
   std::vector<LineRow> rows(addresses.size());
-  RowMatcher matcher(addresses, &rows);
+  RowMatcher matcher(addresses, files_.size(), &rows);
   uint64_t address = 0, file = 1;
   uint32_t line = 1;
   const unsigned const_add_pc = (255u - opcode_base_) / line_range_;

@@ -35,7 +35,8 @@ class LineTable {
   static absl::StatusOr<LineTable> Parse(const DwarfFile& file, const DwarfUnit& unit, uint64_t offset);
 
   // The row that each address lies in; `addresses` ascend. A compiler marks code that belongs to no line with line 0;
-  // such an address gets the last row with a line before it in its sequence, which is the statement around it.
+  // such an address gets the last row with a line before it in its file and sequence, most likely the statement it is
+  // part of.
   std::vector<LineRow> FindRows(std::span<const uint64_t> addresses) const;
 
   // Absolute and without "." and "..", "" if there is no such file.

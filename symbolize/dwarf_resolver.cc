@@ -64,7 +64,7 @@ class UnitAnswers {
   const FunctionName& NameOf(int32_t index) {
     FunctionName& name = function_names_[index];
     if (name.readable == nullptr) {
-      name = names_.Of({.file = &frames_file_, .offset = frames_.frames[index].die_offset});
+      name = names_.Of({.file = &frames_file_, .offset = frames_.frames[index].die_offset}, frames_.scopes);
     }
     return name;
   }

@@ -19,14 +19,13 @@ class Walk {
   InlineFrames Run() {
     ByteCursor cursor(file_.sections().info.substr(0, unit_.end), unit_.die_offset);
     int32_t enclosing = kNoFrame;  // frame of the innermost function around the DIE, if it holds a wanted address
-    std::vector<int32_t> outer;    // the same for each DIE that is open
     while (!cursor.AtEnd()) {
       const uint64_t offset = cursor.offset();
       const uint64_t code = cursor.Uleb();
       if (code == 0) {                // the children of a DIE end
-        if (outer.empty()) continue;  // padding
-        enclosing = outer.back();
-        outer.pop_back();
+        if (open_.empty()) continue;  // padding
+        enclosing = open_.back().enclosing;
+        open_.pop_back();
         continue;
       }
       const Abbrev* abbrev = abbrevs_.Find(code);
@@ -39,8 +38,9 @@ class Walk {
         abbrevs_.SkipAttributes(*abbrev, cursor);
         if (inlined || abbrev->tag == DW_TAG_subprogram) frame = kNoFrame;
       }
+      if (abbrev->named_by_scope) NoteScope(offset);
       if (abbrev->has_children) {
-        outer.push_back(enclosing);
+        open_.push_back({.die_offset = offset, .enclosing = enclosing});
         enclosing = frame;
       }
     }
@@ -111,11 +111,28 @@ class Walk {
     return claimed;
   }
 
+  // open_[0] is the unit.
+  void NoteScope(uint64_t function_offset) {
+    int32_t scope = kNoScope;
+    for (size_t i = 1; i < open_.size(); ++i) {
+      if (open_[i].scope == kNoScope) open_[i].scope = result_.scopes.Add(open_[i].die_offset, scope);
+      scope = open_[i].scope;
+    }
+    if (scope != kNoScope) result_.scopes.SetScopeOf(function_offset, scope);
+  }
+
+  struct OpenDie {  // one whose children we are among
+    uint64_t die_offset;
+    int32_t enclosing;         // what `enclosing` was outside of it
+    int32_t scope = kNoScope;  // if it was noted down
+  };
+
   const DwarfFile& file_;
   const DwarfUnit& unit_;
   const AbbrevTable& abbrevs_;
   std::span<const uint64_t> addresses_;
   InlineFrames result_;
+  std::vector<OpenDie> open_;
   std::vector<AddressRange> ranges_;
 };
 

@@ -25,6 +25,7 @@
 #include <span>
 #include <vector>
 
+#include "symbolize/die_scopes.h"
 #include "symbolize/dwarf_file.h"
 
 namespace allocline {
@@ -49,6 +50,7 @@ struct AddressFrame {
 struct InlineFrames {
   std::vector<CallFrame> frames;        // those that hold one of the addresses, callers before callees
   std::vector<AddressFrame> innermost;  // one per address
+  DieScopes scopes;                     // for FunctionNames
 };
 
 // `addresses` ascend, without duplicates.
