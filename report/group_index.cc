@@ -69,7 +69,6 @@ std::vector<GroupId> GroupIndex::AddStacks(const StackTable& stacks) {
     if (is_new) {
       GroupId outermost = caller == kNoGroup ? entry->second : tree_[caller].outermost;
       tree_.push_back({.caller = caller, .line_group = line_group, .outermost = outermost});
-      names_.push_back(lines_->names_[line_group]);
       examples_.push_back({&stacks, stack});
     }
     groups[stack] = entry->second;
@@ -78,29 +77,25 @@ std::vector<GroupId> GroupIndex::AddStacks(const StackTable& stacks) {
 }
 
 Group GroupIndex::Describe(GroupId group) const {
-  const Name& name = names_[group];
   const Example& example = examples_[group];
   Group described{.by = by_, .stacks = example.stacks};
   if (by_ == GroupBy::kThread) {
     described.thread = example.id;
-    described.frame = {.file = name.text, .is_file = false};
+    described.frame = {.file = names_[group].text, .is_file = false};
     return described;
   }
-  LocationId location_id = example.id;
   if (by_ == GroupBy::kTraceback) {
     described.stack = example.id;
     const Example& outermost = examples_[tree_[group].outermost];
-    described.stacks = example.stacks;
-    location_id = outermost.stacks->nodes()[outermost.id].location;
-    described.frame = FrameOf(outermost.stacks->locations()[location_id]);
+    described.frame = FrameOf(outermost.stacks->Innermost(outermost.id));
     return described;
   }
-  described.frame = FrameOf(example.stacks->locations()[location_id]);
+  described.frame = FrameOf(example.stacks->locations()[example.id]);
   if (by_ != GroupBy::kFunction) {
-    described.frame.file = name.text;
-    described.frame.line = name.line;
-    if (by_ == GroupBy::kModule) described.frame.is_file = false;
+    described.frame.file = names_[group].text;
+    described.frame.line = names_[group].line;
   }
+  if (by_ == GroupBy::kModule) described.frame.is_file = false;
   return described;
 }
 

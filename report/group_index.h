@@ -30,13 +30,13 @@ class GroupIndex {
   // The group of every location (kThread: thread; kTraceback: stack) of `stacks`, by its id.
   std::vector<GroupId> Add(const StackTable& stacks);
 
-  size_t size() const { return names_.size(); }
+  size_t size() const { return examples_.size(); }
   Group Describe(GroupId group) const;
   // Sets `ranks[g]` for every g of `groups` so that ranks are in the order of the groups' tracebacks.
   std::vector<uint32_t> Ranks(const std::vector<GroupId>& groups) const;
 
  private:
-  // What makes a group. By traceback: its last frame's.
+  // What makes a group.
   struct Name {
     std::string_view text;
     std::string_view module;
@@ -66,7 +66,7 @@ class GroupIndex {
   static constexpr GroupId kNoGroup = ~GroupId{0};
   const GroupBy by_;
   const bool across_runs_;
-  std::vector<Name> names_;
+  std::vector<Name> names_;  // empty by traceback: a stack is named by its line groups
   std::vector<Example> examples_;
   absl::flat_hash_map<Name, GroupId> ids_;
   // By traceback only.
