@@ -1,0 +1,77 @@
+// SIGKILL at any moment: the recording is what it was at that moment.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <random>
+#include <string>
+#include <thread>
+
+#include "tests/e2e/publishing_program.h"
+
+namespace allocline::testing {
+namespace {
+
+unsigned Seed() {
+  const char* given = getenv("ALLOCLINE_TEST_SEED");
+  unsigned seed = given != nullptr ? static_cast<unsigned>(atoi(given)) : std::random_device()();
+  printf("ALLOCLINE_TEST_SEED=%u\n", seed);
+  return seed;
+}
+
+int64_t LiveBytes(const RecordedProcess& process) {
+  Lines lines = process.UserLines();
+  return lines["allocated"].live_bytes + lines["reallocated"].live_bytes;
+}
+
+TEST(KillTest, AtAHundredMomentsTheRecordingIsWithinOneAllocationPerThreadOfTheTruth) {
+  std::mt19937 random(Seed());
+  const std::vector<Marker> markers = ReadMarkers(ProgramSources() + "/traps/publishes_truth.cc");
+  constexpr int64_t kOneAllocationEach = int64_t{kPublishingThreads} * kLargestBlock;
+  int64_t largest_difference = 0, largest_live = 0;
+  for (int i = 0; i < 100; ++i) {
+    SCOPED_TRACE(i);
+    TempDir directory;
+    PublishingProgram program(directory, random());
+    ASSERT_TRUE(program.WaitForOperations(1));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40000));
+    Outcome outcome = program.Kill();
+    ASSERT_EQ(outcome.Ending(), "signal 9 (Killed)") << outcome.err;
+    ASSERT_EQ(RecordingsIn(directory.path()).size(), 1);
+    RecordedProcess process(RecordingsIn(directory.path()).front(), markers);  // throws if it does not open
+    EXPECT_FALSE(process.recording().header().state & format::kStateExited);
+    int64_t difference = std::abs(LiveBytes(process) - program.live_bytes());
+    EXPECT_LE(difference, kOneAllocationEach);
+    // The header's total, which includes what libc allocated for threads, agrees with the sites.
+    EXPECT_LE(std::abs(static_cast<int64_t>(process.recording().live_bytes()) - process.Total().live_bytes),
+              kOneAllocationEach);
+    largest_difference = std::max(largest_difference, difference);
+    largest_live = std::max(largest_live, program.live_bytes());
+  }
+  EXPECT_GT(largest_live, 10 * kOneAllocationEach) << "so little was live that the bound means nothing";
+  printf("largest difference %ld of at most %ld bytes; most live %ld\n", static_cast<long>(largest_difference),
+         static_cast<long>(kOneAllocationEach), static_cast<long>(largest_live));
+}
+
+TEST(KillTest, WhileTheProgramStartsARecordingIsWholeOrNotThereYet) {
+  std::mt19937 random(Seed());
+  int whole = 0;
+  for (int i = 0; i < 60; ++i) {
+    SCOPED_TRACE(i);
+    TempDir directory;
+    PublishingProgram program(directory, random());
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 6000));
+    program.Kill();
+    for (const std::string& path : RecordingsIn(directory.path())) {
+      std::string bytes = ReadFile(path);
+      if (!bytes.starts_with(std::string_view(format::kMagic, sizeof format::kMagic))) continue;  // not yet a recording
+      absl::StatusOr<Recording> recording = Recording::Open(path);
+      EXPECT_TRUE(recording.ok()) << recording.status().ToString();
+      ++whole;
+    }
+  }
+  printf("%d recordings\n", whole);
+}
+
+}  // namespace
+}  // namespace allocline::testing
