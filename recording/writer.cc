@@ -232,6 +232,9 @@ bool RecordingWriter::OpenForChild() {
     const uint64_t taken = used(kind);
     used_at_fork_[Index(kind)] = taken < capacity ? taken : capacity;
   }
+  // A module that another thread was writing will not be finished here, and what a reader meets without a size ends
+  // the table for it.
+  used_at_fork_[Index(TableKind::kModules)] = PublishedPrefix(TableKind::kModules);
   const FileHeader parent = *header_;
   const int parent_fd = fd_;
   const uint64_t parent_device = device_, parent_inode = inode_;
@@ -246,6 +249,19 @@ bool RecordingWriter::OpenForChild() {
   identity_.flags |= format::kFlagForked;
   FillHeaderOfChild(parent);
   return true;
+}
+
+// Of a table of records that begin with their size, as much of what the child takes over as is published.
+uint64_t RecordingWriter::PublishedPrefix(TableKind kind) const {
+  const uint64_t taken = used_at_fork_[Index(kind)];
+  uint64_t published = 0;
+  while (published + sizeof(uint64_t) <= taken) {
+    const auto* record = reinterpret_cast<const uint32_t*>(base(kind) + published);
+    const uint32_t record_bytes = LoadAcquire(*record);  // pairs with the release that publishes it
+    if (record_bytes == 0 || record_bytes > taken - published) break;
+    published += record_bytes;
+  }
+  return published;
 }
 
 void RecordingWriter::FillHeaderOfChild(const FileHeader& parent) {
@@ -303,10 +319,12 @@ bool RecordingWriter::CopyTable(TableKind kind) {
   }
   const uint32_t n = header_->extent_count;
   extents_[n] = {Index(kind), 0, 0, offset, mapped};
-  header_->tables[Index(kind)] = {used, mapped};
+  header_->tables[Index(kind)].capacity = mapped;
   header_->file_bytes = offset + mapped;
   table.full.store(false, std::memory_order_relaxed);
   StoreRelease(header_->extent_count, n + 1);
+  // Last: a reader that sees the used bytes finds them in an extent.
+  StoreRelease(header_->tables[Index(kind)].used, used);
   return true;
 }
 

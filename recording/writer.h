@@ -73,6 +73,7 @@ class RecordingWriter {
   bool MapHeader();
   void FillHeader(const Identity& identity);
   void FillHeaderOfChild(const format::FileHeader& parent);
+  uint64_t PublishedPrefix(format::TableKind kind) const;
   bool GrowFirstExtents();
   void Discard();
   static void Empty(Table& table);
