@@ -5,15 +5,10 @@
 #include <algorithm>
 
 #include "report/path_text.h"
+#include "report/resolve_frames.h"
 
 namespace allocline {
 namespace {
-
-// The address of the call in the module's file: a return address is that of the instruction after it, which may belong
-// to another line or even to another function.
-uint64_t CallAddressInFile(const RecordedModule& module, format::Frame frame) {
-  return format::AddressOf(frame) - 1 - module.load_bias;
-}
 
 std::string SyntheticText(format::Frame frame) {
   uint64_t payload = format::PayloadOf(frame);
@@ -59,52 +54,10 @@ std::span<const LocationId> FrameResolver::LocationsOf(format::Frame frame) cons
 }
 
 void FrameResolver::Resolve(std::vector<format::Frame> frames) {
-  std::sort(frames.begin(), frames.end());
-  frames.erase(std::unique(frames.begin(), frames.end()), frames.end());
-  UseRecordedSymbols(&frames);
-
-  // Frames are sorted by generation and address, so those of one module are neighbours; virtual ones come last.
-  for (size_t begin = 0; begin < frames.size();) {
-    format::Frame frame = frames[begin];
-    const RecordedModule* module = format::IsVirtual(frame) ? nullptr : recording_.FindModule(frame);
-    size_t end = begin + 1;
-    if (module == nullptr) {
-      AddResolved(frame, nullptr, {});
-    } else {
-      while (end < frames.size() && recording_.FindModule(frames[end]) == module) ++end;
-      ResolveModule(*module, FramesOfModule(frames).subspan(begin, end - begin));
-    }
-    begin = end;
-  }
-}
-
-// A snapshot that stands alone knows its names: the files may be gone, or those of another machine.
-void FrameResolver::UseRecordedSymbols(std::vector<format::Frame>* frames) {
-  if (recording_.symbols().empty()) return;
-  for (const RecordedSymbol& symbol : recording_.symbols()) {
-    if (!std::binary_search(frames->begin(), frames->end(), symbol.frame) || ranges_.contains(symbol.frame)) continue;
-    ResolvedAddress resolved{
-        .level = static_cast<ResolutionLevel>(std::min(symbol.level, static_cast<uint32_t>(ResolutionLevel::kLine)))};
-    for (const RecordedSymbol::Location& location : symbol.locations) {
-      resolved.locations.push_back({location.function, location.file, location.line, location.inlined});
-    }
-    AddResolved(symbol.frame, recording_.FindModule(symbol.frame), resolved);
-  }
-  std::erase_if(*frames, [this](format::Frame frame) { return ranges_.contains(frame); });
-}
-
-void FrameResolver::ResolveModule(const RecordedModule& module, FramesOfModule frames) {
-  std::vector<ResolvedAddress> resolved(frames.size());
-  if (symbolizer_ != nullptr) {
-    std::vector<uint64_t> addresses;
-    addresses.reserve(frames.size());
-    for (format::Frame frame : frames) addresses.push_back(CallAddressInFile(module, frame));
-    ModuleFile file{.path = module.path, .build_id = module.build_id};
-    resolved = symbolizer_->Resolve(file, addresses);
-    std::string problem = symbolizer_->Diagnose(file).problem;
-    if (!problem.empty()) problems_.push_back({.path = module.path, .problem = problem});
-  }
-  for (size_t i = 0; i < frames.size(); ++i) AddResolved(frames[i], &module, resolved[i]);
+  problems_ = ResolveFrames(recording_, symbolizer_, std::move(frames),
+                            [this](format::Frame frame, const RecordedModule* module, const ResolvedAddress& resolved) {
+                              AddResolved(frame, module, resolved);
+                            });
 }
 
 void FrameResolver::AddResolved(format::Frame frame, const RecordedModule* module, const ResolvedAddress& resolved) {

@@ -29,10 +29,6 @@ class FrameResolver {
   const std::vector<ModuleProblem>& problems() const { return problems_; }
 
  private:
-  using FramesOfModule = std::span<const format::Frame>;
-
-  void UseRecordedSymbols(std::vector<format::Frame>* frames);
-  void ResolveModule(const RecordedModule& module, FramesOfModule frames);
   void AddResolved(format::Frame frame, const RecordedModule* module, const ResolvedAddress& resolved);
   LocationId AddUnresolved(const RecordedModule* module, format::Frame frame);
 
