@@ -1,0 +1,206 @@
+// allocline run: starts a program with the tracer in it and stays in front of it like a pane of glass.
+//
+// The program must not notice more of us than it has to: it keeps its terminal, its process group, its signals and its
+// exit code, and whatever goes wrong on our side (nowhere to write, nothing to see, a summary that fails), it runs.
+#include <errno.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include "base/unique_fd.h"
+#include "tools/command.h"
+#include "tools/options.h"
+#include "tools/program_check.h"
+#include "tools/run_summary.h"
+#include "tools/signal_relay.h"
+#include "tools/tracer_setup.h"
+
+namespace allocline {
+namespace {
+
+struct RunFlags {
+  Arguments program;  // and its arguments
+  std::string output_directory;
+  bool record_mmap = false;
+  bool start_stopped = false;
+  SummaryFlags summary;
+};
+
+// Takes the program and its arguments off the end of `arguments`: what follows "--", or what begins at the first word
+// that is neither an option nor an option's value. CLI11 must not see them: it would take their options for ours.
+Arguments TakeProgram(const CLI::App& app, Arguments* arguments) {
+  auto word = arguments->begin();
+  for (; word != arguments->end() && *word != "--" && word->starts_with('-'); ++word) {
+    const bool is_long = word->starts_with("--");
+    const bool has_value = is_long ? word->find('=') != word->npos : word->size() > 2;  // --name=value, -n5
+    const CLI::Option* option =
+        app.get_option_no_throw(is_long ? word->substr(0, word->find('=')) : word->substr(0, 2));
+    const bool takes_value = option != nullptr && option->get_items_expected_max() > 0;
+    if (takes_value && !has_value && word + 1 != arguments->end()) ++word;
+  }
+  Arguments program(word != arguments->end() && *word == "--" ? word + 1 : word, arguments->end());
+  arguments->erase(word, arguments->end());
+  return program;
+}
+
+uint64_t NewRunId() {
+  uint64_t id = 0;
+  while (id == 0) {
+    if (getrandom(&id, sizeof id, 0) != static_cast<ssize_t>(sizeof id)) id = static_cast<uint64_t>(getpid());
+  }
+  return id;
+}
+
+uint64_t MonotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+std::vector<char*> Pointers(std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (std::string& text : strings) pointers.push_back(text.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// Becomes `file`; gives errno if that fails. A text without "#!" goes to the shell, as with execvp().
+int Execute(const std::string& file, Arguments arguments, std::vector<std::string> environment) {
+  execve(file.c_str(), Pointers(arguments).data(), Pointers(environment).data());
+  if (errno != ENOEXEC) return errno;
+  arguments[0] = file;
+  arguments.insert(arguments.begin(), "/bin/sh");
+  execve("/bin/sh", Pointers(arguments).data(), Pointers(environment).data());
+  return errno;
+}
+
+// Runs `file` to its end. An error means that it could not be executed at all.
+absl::StatusOr<ChildEnd> RunProgram(const std::string& file, const Arguments& arguments,
+                                    const std::vector<std::string>& environment, SignalRelay& relay) {
+  // Closes by itself when the program begins; before that, it carries the errno of a failure.
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return WithExitCode(ExitCode::kRunFailed, absl::ErrnoToStatus(errno, "pipe"));
+  UniqueFd from_child(ends[0]), to_parent(ends[1]);
+
+  const pid_t child = fork();
+  if (child < 0) return WithExitCode(ExitCode::kRunFailed, absl::ErrnoToStatus(errno, "fork"));
+  if (child == 0) {
+    relay.RestoreInChild();
+    const int error = Execute(file, arguments, environment);
+    [[maybe_unused]] const ssize_t written = write(to_parent.get(), &error, sizeof error);
+    _exit(static_cast<int>(ExitCode::kCannotExecute));
+  }
+  to_parent.reset();
+  int error = 0;
+  const bool failed = read(from_child.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error);
+  const ChildEnd end = relay.WaitFor(child);
+  if (!failed) return end;
+  return error == ENOENT  // the file is there (we found it), so what is missing is what it asks for
+             ? WithExitCode(ExitCode::kProgramNotFound,
+                            absl::NotFoundError(fmt::format("{}: the interpreter it asks for is missing", file)))
+             : WithExitCode(ExitCode::kCannotExecute,
+                            absl::PermissionDeniedError(fmt::format("{}: {}", file, strerror(error))));
+}
+
+// In a process of its own: whatever becomes of it (symbols of a large program take memory, and the container may have
+// little left), the program's exit code is passed on.
+void SummariseApart(const EndedRun& run, const SummaryFlags& flags, SignalRelay& relay) {
+  const pid_t child = fork();
+  if (child < 0) return PrintError(fmt::format("no summary: fork: {}", strerror(errno)));
+  if (child == 0) {
+    relay.RestoreInChild();
+    const absl::Status status = SummariseRun(run, flags);
+    if (!status.ok()) PrintError({status.message().data(), status.message().size()});
+    fflush(stderr);
+    _exit(0);
+  }
+  const int signal = relay.WaitFor(child).signal;
+  if (signal != 0) {
+    PrintError(
+        fmt::format("the summary was ended by signal {}; the recordings are in {}", signal, run.output_directory));
+  }
+}
+
+// CLI11 does not know of the program (TakeProgram), so it cannot mention it.
+class RunFormatter : public CLI::Formatter {
+  std::string make_usage(const CLI::App*, std::string) const override {
+    return "Usage: allocline run [OPTIONS] -- PROGRAM [ARGUMENTS]\n";
+  }
+};
+
+absl::StatusOr<int> Run(const RunFlags& flags) {
+  if (flags.program.empty()) {
+    return WithExitCode(ExitCode::kRunFailed,
+                        absl::InvalidArgumentError("which program? `allocline run [OPTIONS] -- PROGRAM [ARGUMENTS]`"));
+  }
+  const absl::StatusOr<OpenReportOptions> symbols = flags.summary.symbols.Parse();
+  if (!symbols.ok()) return WithExitCode(ExitCode::kRunFailed, symbols.status());
+  ASSIGN_OR_RETURN(const std::string file, FindProgram(flags.program.front()));
+  absl::StatusOr<std::string> library = FindTracerLibrary();
+  if (!library.ok()) return WithExitCode(ExitCode::kRunFailed, library.status());
+
+  const ProgramCheck check = CheckProgram(file);
+  if (!check.remark.empty()) PrintError(check.remark);
+  const OutputDirectory output = PrepareOutputDirectory(flags.output_directory);
+  if (!output.remark.empty()) PrintError(output.remark);
+  const TracerSettings settings = {.library = check.preload ? *library : "",
+                                   .output_directory = output.path,
+                                   .run_id = NewRunId(),
+                                   .record_mmap = flags.record_mmap,
+                                   .start_stopped = flags.start_stopped};
+
+  SignalRelay relay;
+  const uint64_t start_ns = MonotonicNs();
+  ASSIGN_OR_RETURN(const ChildEnd end, RunProgram(file, flags.program, TracedEnvironment(settings), relay));
+  const EndedRun run = {.program = file,
+                        .end = end,
+                        .elapsed_ns = MonotonicNs() - start_ns,
+                        .output_directory = output.path,
+                        .run_id = settings.run_id};
+  SummariseApart(run, flags.summary, relay);
+  return end.exit_code();
+}
+
+}  // namespace
+
+int RunMain(Arguments arguments) {
+  CLI::App app("Runs PROGRAM traced, and summarises on stderr where its memory went.", "allocline run");
+  app.formatter(std::make_shared<RunFormatter>());
+  RunFlags flags;
+  const char* output = getenv("ALLOCLINE_OUTPUT");
+  flags.output_directory = output != nullptr && *output != '\0' ? output : ".";
+  app.add_option("-o,--output", flags.output_directory, "directory for the recordings, one per process")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.add_flag("--mmap", flags.record_mmap, "record anonymous mappings too, as a domain of their own");
+  app.add_flag("--start-stopped", flags.start_stopped, "record nothing until the program calls allocline_start()");
+  const std::string group = "Summary";
+  app.add_option("-n,--limit", flags.summary.lines, "how many lines")
+      ->type_name("N")
+      ->group(group)
+      ->capture_default_str();
+  app.add_flag("-q,--quiet", flags.summary.quiet, "print no summary")->group(group);
+  app.add_flag("--json", flags.summary.json, "print the summary as one JSON object")->group(group);
+  app.add_option("--summary", flags.summary.file, "write the summary to FILE, not to stderr")
+      ->type_name("FILE")
+      ->group(group);
+  flags.summary.symbols.AddTo(app);
+
+  flags.program = TakeProgram(app, &arguments);
+  int exit_code = 0;
+  const auto body = [&] {
+    const absl::StatusOr<int> result = Run(flags);
+    if (result.ok()) exit_code = *result;
+    return result.status();
+  };
+  const int own_code = RunCommand(app, std::move(arguments), body, ExitCode::kRunFailed);
+  return own_code != 0 ? own_code : exit_code;
+}
+
+}  // namespace allocline

@@ -1,0 +1,54 @@
+// Options that several commands share, and what they mean.
+#ifndef ALLOCLINE_TOOLS_OPTIONS_H_
+#define ALLOCLINE_TOOLS_OPTIONS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "report/filter.h"
+#include "report/open_report.h"
+#include "report/render_json.h"
+#include "report/render_text.h"
+#include "report/statistics.h"
+
+namespace allocline {
+
+// How addresses become names: --debug-path, --map; and which of them are the user's: --user-path, --lib-path.
+struct SymbolFlags {
+  std::vector<std::string> debug_paths, user_paths, lib_paths, path_map;
+
+  void AddTo(CLI::App& app);
+  void AddNamesTo(CLI::App& app);  // where no line has to be chosen: without the user's
+  absl::StatusOr<OpenReportOptions> Parse() const;
+};
+
+// What of a profile is shown, and how: --by, --cumulative, --filter, --innermost, --sort, -n, --json, ...
+struct ViewFlags {
+  std::string by = "line", sort = "size", format = "text";
+  bool cumulative = false, once = false, all_frames = false, innermost = false, json = false, full_path = false;
+  bool totals = false;
+  std::vector<std::string> filters;
+  size_t limit = 10;
+
+  void AddTo(CLI::App& app);
+};
+
+// ViewFlags, understood.
+struct View {
+  StatisticsOptions statistics;
+  std::vector<Filter> filters;
+  TextOptions text;
+  bool json = false;
+
+  static absl::StatusOr<View> Parse(const ViewFlags& flags);
+  // `profile` with only the sites the filters keep.
+  Profile Apply(const Profile& profile) const;
+  JsonOptions json_options() const { return {.limit = text.limit, .statistics = statistics}; }
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TOOLS_OPTIONS_H_

@@ -1,0 +1,241 @@
+// RecordingInfo as text and as JSON.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+
+#include "report/escape.h"
+#include "report/size_text.h"
+#include "tools/recording_info.h"
+
+namespace allocline {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+template <typename Integer>
+std::string Bytes(Integer bytes) {
+  return SizeText(static_cast<double>(bytes));
+}
+
+double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
+
+std::string Hex(std::string_view bytes) {
+  std::string text;
+  for (unsigned char byte : bytes) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+std::string TimeText(uint64_t realtime_ns) {
+  const time_t seconds = static_cast<time_t>(realtime_ns / 1'000'000'000);
+  tm broken_down{};
+  return gmtime_r(&seconds, &broken_down) == nullptr ? "at an unknown time"
+                                                     : fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", broken_down);
+}
+
+std::string HowItEnded(const RecordingInfo& info) {
+  const format::FileHeader& header = info.target->recording.header();
+  if ((header.flags & format::kFlagSnapshot) != 0) return "a snapshot that stands alone";
+  if (info.running) return "still running";
+  if ((header.state & format::kStateExited) != 0) {
+    return fmt::format("exited after {:.1f} s", Seconds(header.end_monotonic_ns - header.start_monotonic_ns));
+  }
+  return "ended without its exit handlers (killed, or by _exit or exec)";
+}
+
+std::string RenderProcess(const RecordingInfo& info) {
+  const Recording& recording = info.target->recording;
+  const format::FileHeader& header = recording.header();
+  std::string text = fmt::format("recording: {} (format {}.{}, {})\n", Printable(recording.path()), header.major,
+                                 header.minor, Bytes(recording.file_bytes()));
+  text += fmt::format("program:   {} (pid {}, parent {}) on {}\n", Printable(header.program), header.pid,
+                      header.parent_pid, Printable(header.host));
+  text += fmt::format("started:   {}, {}\n", TimeText(header.start_realtime_ns), HowItEnded(info));
+  text += fmt::format("allocator: {}\n", header.allocator[0] == '\0' ? "unknown" : Printable(header.allocator));
+  text += fmt::format("traced:    live {} in {} blocks, peak {}\n", Bytes(info.summary.live_bytes),
+                      info.summary.live_blocks, Bytes(info.summary.peak_bytes));
+  text += fmt::format("events:    {} allocations of {}, {} frees\n", info.events.allocated_blocks,
+                      Bytes(info.events.allocated_bytes), info.events.freed_blocks);
+  return text;
+}
+
+std::string RenderModules(const RecordingInfo& info) {
+  std::string text = fmt::format(
+      "\nmodules ({}), with the addresses that resolved to a line, to a function, not at all:\n", info.modules.size());
+  for (const ModuleInfo& module : info.modules) {
+    const Resolution& resolution = module.resolution;
+    text += fmt::format("  {:>7} {:>7} {:>7}  {}\n", resolution.lines, resolution.functions, resolution.unresolved,
+                        Printable(module.module->path));
+    const std::string& id = module.module->build_id;
+    text += fmt::format("{:28}build id {}{}\n", "", id.empty() ? "unknown" : Hex(id),
+                        module.module->unloaded_ns != 0 ? ", unloaded since" : "");
+    if (!module.diagnosis.debug_file.empty()) {
+      text += fmt::format("{:28}lines from {}\n", "", Printable(module.diagnosis.debug_file));
+    }
+    if (!module.diagnosis.problem.empty()) text += fmt::format("{:28}{}\n", "", Printable(module.diagnosis.problem));
+  }
+  return text;
+}
+
+std::string ThreadName(const RecordedThread& thread) {
+  switch (thread.kind) {
+    case format::ThreadKind::kOrphans:
+      return "[threads without a state]";
+    case format::ThreadKind::kInherited:
+      return "[inherited from the parent process]";
+    case format::ThreadKind::kThread:
+      break;
+  }
+  std::string text = fmt::format("{} (tid {})", Printable(thread.name), thread.tid);
+  if (thread.threads_served > 1) text += fmt::format(" and {} before it", thread.threads_served - 1);
+  return text;
+}
+
+std::string RenderThreads(const RecordingInfo& info) {
+  std::string text = fmt::format("\nthreads ({}):\n", info.threads.size());
+  for (const ThreadInfo& thread : info.threads) {
+    text += fmt::format("  {}: allocated {} in {} blocks, freed {} in {}\n", ThreadName(*thread.thread),
+                        Bytes(thread.counters.allocated_bytes), thread.counters.allocated_blocks,
+                        Bytes(thread.counters.freed_bytes), thread.counters.freed_blocks);
+  }
+  return text;
+}
+
+std::string RenderLabels(const RecordingInfo& info) {
+  const Recording& recording = info.target->recording;
+  std::string text = fmt::format("\nlabels ({}):\n", recording.snapshots().size());
+  for (const RecordedSnapshot& snapshot : recording.snapshots()) {
+    text += fmt::format("  \"{}\"", Printable(snapshot.label));
+    if (snapshot.monotonic_ns >= recording.header().start_monotonic_ns) {
+      text += fmt::format(" after {:.1f} s", Seconds(snapshot.monotonic_ns - recording.header().start_monotonic_ns));
+    }
+    text += fmt::format(": live {}, peak {}", Bytes(snapshot.live_bytes), Bytes(snapshot.peak_bytes));
+    if (snapshot.rss_bytes != 0) text += fmt::format(", RSS {}", Bytes(snapshot.rss_bytes));
+    if (snapshot.rows != format::kRowsNotGiven) text += fmt::format(", {} rows", snapshot.rows);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string RenderTracer(const RecordingInfo& info) {
+  const format::FileHeader& header = info.target->recording.header();
+  std::string text =
+      fmt::format("\nthe tracer:\n  {} of its own in the process, {} of address space for the pointer map\n",
+                  Bytes(header.tracer_private_bytes), Bytes(header.pointer_map_bytes));
+  text += fmt::format("  {} of tables in the recording:", Bytes(header.file_bytes));
+  for (const TableInfo& table : info.tables) {
+    text += fmt::format("{} {} {}", &table == info.tables.data() ? "" : ",", table.name, Bytes(table.used_bytes));
+  }
+  text += "\n";
+  if ((header.flags & format::kFlagVerify) != 0) {
+    text += fmt::format("  {} stacks were compared with libunwind's, {} differed\n", header.verified_stacks,
+                        header.different_stacks);
+  }
+  return text;
+}
+
+std::string RenderNotSeen(const RecordingInfo& info) {
+  if (info.not_seen.empty()) return "\nnot seen: nothing that is known of\n";
+  std::string text = "\nnot seen, or not in full:\n";
+  for (const std::string& sentence : info.not_seen) text += fmt::format("  {}\n", sentence);
+  return text;
+}
+
+Json CountersJson(const SiteCounters& counters) {
+  return {{"allocated_bytes", counters.allocated_bytes},
+          {"allocated_blocks", counters.allocated_blocks},
+          {"freed_bytes", counters.freed_bytes},
+          {"freed_blocks", counters.freed_blocks}};
+}
+
+Json ModuleJson(const ModuleInfo& info) {
+  const RecordedModule& module = *info.module;
+  return {{"path", ValidUtf8(module.path)},
+          {"build_id", Hex(module.build_id)},
+          {"start", module.start},
+          {"end", module.end},
+          {"unloaded", module.unloaded_ns != 0},
+          {"addresses",
+           {{"lines", info.resolution.lines},
+            {"functions", info.resolution.functions},
+            {"unresolved", info.resolution.unresolved}}},
+          {"debug_file", ValidUtf8(info.diagnosis.debug_file)},
+          {"problem", ValidUtf8(info.diagnosis.problem)},
+          {"private_allocator", ValidUtf8(info.private_allocator)}};
+}
+
+Json ThreadJson(const ThreadInfo& info) {
+  Json json = {{"name", ValidUtf8(info.thread->name)},
+               {"tid", info.thread->tid},
+               {"threads_served", info.thread->threads_served},
+               {"kind", static_cast<uint32_t>(info.thread->kind)}};
+  json.update(CountersJson(info.counters));
+  return json;
+}
+
+Json SnapshotJson(const RecordedSnapshot& snapshot) {
+  return {{"label", ValidUtf8(snapshot.label)},
+          {"monotonic_ns", snapshot.monotonic_ns},
+          {"live_bytes", snapshot.live_bytes},
+          {"peak_bytes", snapshot.peak_bytes},
+          {"rss_bytes", snapshot.rss_bytes},
+          {"container_usage_bytes", snapshot.container_usage_bytes},
+          {"container_limit_bytes", snapshot.container_limit_bytes},
+          {"rows", snapshot.rows == format::kRowsNotGiven ? Json(nullptr) : Json(snapshot.rows)}};
+}
+
+template <typename Range, typename ToJson>
+Json ArrayOf(const Range& range, const ToJson& to_json) {
+  Json array = Json::array();
+  for (const auto& element : range) array.push_back(to_json(element));
+  return array;
+}
+
+}  // namespace
+
+std::string RenderInfo(const RecordingInfo& info) {
+  return RenderProcess(info) + RenderModules(info) + RenderThreads(info) + RenderLabels(info) + RenderTracer(info) +
+         RenderNotSeen(info);
+}
+
+std::string RenderInfoJson(const RecordingInfo& info) {
+  const Recording& recording = info.target->recording;
+  const format::FileHeader& header = recording.header();
+  const Json document = {
+      {"schema", "allocline.info/1"},
+      {"recording", ValidUtf8(recording.path())},
+      {"format", {{"major", header.major}, {"minor", header.minor}}},
+      {"file_bytes", recording.file_bytes()},
+      {"program", ValidUtf8(header.program)},
+      {"pid", header.pid},
+      {"parent_pid", header.parent_pid},
+      {"host", ValidUtf8(header.host)},
+      {"allocator", ValidUtf8(header.allocator)},
+      {"start_realtime_ns", header.start_realtime_ns},
+      {"running", info.running},
+      {"exited", (header.state & format::kStateExited) != 0},
+      {"stands_alone", (header.flags & format::kFlagSnapshot) != 0},
+      {"live_bytes", info.summary.live_bytes},
+      {"live_blocks", info.summary.live_blocks},
+      {"peak_bytes", info.summary.peak_bytes},
+      {"events", CountersJson(info.events)},
+      {"modules", ArrayOf(info.modules, ModuleJson)},
+      {"threads", ArrayOf(info.threads, ThreadJson)},
+      {"labels", ArrayOf(recording.snapshots(), SnapshotJson)},
+      {"tracer",
+       {{"private_bytes", header.tracer_private_bytes},
+        {"pointer_map_bytes", header.pointer_map_bytes},
+        {"verified_stacks", header.verified_stacks},
+        {"different_stacks", header.different_stacks},
+        {"tables", ArrayOf(info.tables,
+                           [](const TableInfo& table) {
+                             return Json{{"name", table.name},
+                                         {"used_bytes", table.used_bytes},
+                                         {"capacity_bytes", table.capacity_bytes}};
+                           })}}},
+      {"not_seen", ArrayOf(info.not_seen, [](const std::string& sentence) { return Json(ValidUtf8(sentence)); })}};
+  return document.dump(2) + "\n";
+}
+
+}  // namespace allocline

@@ -1,0 +1,38 @@
+// The last lines of `allocline run`: what the program, and the processes it started, left behind.
+#ifndef ALLOCLINE_TOOLS_RUN_SUMMARY_H_
+#define ALLOCLINE_TOOLS_RUN_SUMMARY_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "tools/options.h"
+#include "tools/signal_relay.h"
+
+namespace allocline {
+
+// A run that has ended.
+struct EndedRun {
+  std::string program;
+  ChildEnd end;
+  uint64_t elapsed_ns = 0;
+  std::string output_directory;
+  uint64_t run_id = 0;  // FileHeader.run_id of its recordings
+};
+
+struct SummaryFlags {
+  size_t lines = 5;
+  bool quiet = false;  // only errors
+  bool json = false;
+  std::string file;  // instead of stderr
+  SymbolFlags symbols;
+};
+
+// Deletes the recordings of ended processes that recorded nothing of their own (a fork that only exec'ed), and
+// summarises the others: the process with the highest peak in full, one line for each further one.
+absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TOOLS_RUN_SUMMARY_H_

@@ -1,0 +1,56 @@
+// Stands between a terminal (or a supervisor) and a child process as if it were not there.
+//
+//   a signal sent to us by kill()          is passed on to the child, with its value if it was queued
+//   a signal the terminal sends its group  has reached the child already: it is not passed on a second time
+//   the child stops, as by Ctrl-Z          we stop too, so that the shell sees its job stop
+//   we are continued                       so is the child
+//
+// SIGKILL and SIGSTOP cannot be caught, so they are not passed on: the child outlives us.
+//
+// Threads: one relay per process, made before any other thread: it blocks signals for the whole process.
+#ifndef ALLOCLINE_TOOLS_SIGNAL_RELAY_H_
+#define ALLOCLINE_TOOLS_SIGNAL_RELAY_H_
+
+#include <signal.h>
+#include <sys/types.h>
+
+#include <optional>
+
+namespace allocline {
+
+struct ChildEnd {
+  int code = 0;                                                        // its exit code, if it exited
+  int signal = 0;                                                      // the signal that ended it, or 0
+  int exit_code() const { return signal != 0 ? 128 + signal : code; }  // as shells count
+};
+
+class SignalRelay {
+ public:
+  // From here on signals wait for WaitFor().
+  SignalRelay();
+  SignalRelay(const SignalRelay&) = delete;
+  SignalRelay& operator=(const SignalRelay&) = delete;
+
+  // To be called in the child, between fork and exec: gives it the signals, and the death of its parent, as we got
+  // them.
+  void RestoreInChild() const;
+
+  // Passes signals on until `child` has ended.
+  ChildEnd WaitFor(pid_t child);
+
+ private:
+  // Takes in what happened to the child since the last call.
+  std::optional<ChildEnd> Poll(pid_t child);
+  bool ShouldStopToo() const;
+  void PassOn(const siginfo_t& signal, pid_t child) const;
+
+  sigset_t relayed_;
+  sigset_t original_mask_;
+  struct sigaction original_sigchld_;
+  int original_parent_death_signal_ = 0;
+  int child_stopped_by_ = 0;  // 0: it runs
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TOOLS_SIGNAL_RELAY_H_

@@ -1,0 +1,89 @@
+#include "tools/stand_alone.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "report/resolve_frames.h"
+
+namespace allocline {
+namespace {
+
+// Copies sites on demand, and remembers which frames their stacks are made of.
+class SiteCopier {
+ public:
+  SiteCopier(const Recording& recording, RecordingBuilder* builder) : recording_(recording), builder_(builder) {}
+
+  SiteId Copy(SiteId site) {
+    const auto [entry, inserted] = copies_.try_emplace(site, format::kOverflowSite);
+    if (inserted) {
+      const std::vector<format::Frame> stack = recording_.Stack(site);
+      frames_.insert(stack.begin(), stack.end());
+      if (!stack.empty()) entry->second = builder_->AddSite(stack);
+    }
+    return entry->second;
+  }
+
+  std::vector<format::Frame> TakeFrames() { return {frames_.begin(), frames_.end()}; }
+
+ private:
+  const Recording& recording_;
+  RecordingBuilder* const builder_;
+  absl::flat_hash_map<SiteId, SiteId> copies_;
+  absl::flat_hash_set<format::Frame> frames_;
+};
+
+// The counters to copy, as threads. At a snapshot they are known only in sum: one thread stands for all.
+std::vector<RecordedThread> ThreadsAt(const Recording& recording, std::optional<size_t> at) {
+  if (!at) return recording.threads();
+  RecordedThread all{.tid = recording.header().pid, .threads_served = 1, .name = "all threads"};
+  const std::vector<SiteCounters> counters = recording.CountersAt(*at);
+  for (SiteId site = 1; site < counters.size(); ++site) {
+    if (counters[site].any()) all.counters.emplace_back(site, counters[site]);
+  }
+  return {all};
+}
+
+RecordedSymbol SymbolOf(format::Frame frame, const ResolvedAddress& resolved) {
+  RecordedSymbol symbol{.frame = frame, .level = static_cast<uint32_t>(resolved.level)};
+  for (const SourceLocation& source : resolved.locations) {
+    symbol.locations.push_back(
+        {.function = source.function, .file = source.file, .line = source.line, .inlined = source.inlined});
+  }
+  return symbol;
+}
+
+}  // namespace
+
+RecordingBuilder MakeStandAlone(const Recording& recording, std::optional<size_t> at, RecordedSnapshot moment,
+                                Symbolizer* symbolizer) {
+  RecordingBuilder builder;
+  builder.header() = recording.header();
+  builder.header().flags |= format::kFlagSnapshot;
+  moment.live_bytes = at ? recording.snapshots()[*at].live_bytes : recording.live_bytes();
+  moment.peak_bytes = at ? recording.snapshots()[*at].peak_bytes : recording.peak_bytes();
+  builder.header().live_bytes = moment.live_bytes;
+  builder.header().peak_bytes = moment.peak_bytes;
+  builder.header().rss_bytes = moment.rss_bytes;
+  builder.header().container_usage_bytes = moment.container_usage_bytes;
+  builder.header().container_limit_bytes = moment.container_limit_bytes;
+
+  SiteCopier sites(recording, &builder);
+  for (RecordedThread thread : ThreadsAt(recording, at)) {
+    for (auto& [site, counters] : thread.counters) site = sites.Copy(site);
+    builder.AddThread(thread);
+  }
+  builder.AddSnapshotOfNow(std::move(moment));
+
+  absl::flat_hash_set<const RecordedModule*> modules;
+  ResolveFrames(recording, symbolizer, sites.TakeFrames(),
+                [&](format::Frame frame, const RecordedModule* module, const ResolvedAddress& resolved) {
+                  if (module == nullptr) return;
+                  if (modules.insert(module).second) builder.AddModule(*module);
+                  if (resolved.level >= ResolutionLevel::kDynamic) builder.AddSymbol(SymbolOf(frame, resolved));
+                });
+  return builder;
+}
+
+}  // namespace allocline

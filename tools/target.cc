@@ -1,0 +1,61 @@
+#include "tools/target.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "tools/command.h"
+#include "tools/live_process.h"
+#include "tools/progress_bar.h"
+
+namespace allocline {
+namespace {
+
+bool Exists(const std::string& path) {
+  struct stat status;
+  return stat(path.c_str(), &status) == 0;
+}
+
+}  // namespace
+
+absl::StatusOr<Target> OpenTarget(std::string_view text) {
+  Target target;
+  RecordingSpec spec = ParseRecordingSpec(text);
+  target.path = std::move(spec.path);
+  target.label = std::move(spec.label);
+  if (!Exists(target.path)) target.pid = ParsePid(target.path);
+  if (target.pid) {
+    absl::StatusOr<std::string> path = FindRecordingOf(*target.pid);
+    if (!path.ok()) return path.status();
+    target.path = *std::move(path);
+  }
+
+  absl::StatusOr<Recording> recording = Recording::Open(target.path);
+  if (!recording.ok()) return WithExitCode(ExitCode::kUnreadable, recording.status());
+  target.recording = *std::move(recording);
+  if (target.label) {
+    const absl::StatusOr<size_t> snapshot = target.recording.FindSnapshot(*target.label);
+    if (!snapshot.ok()) return WithExitCode(ExitCode::kUnknownLabel, snapshot.status());
+    target.snapshot = *snapshot;
+  }
+  return target;
+}
+
+absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options) {
+  ProgressBar progress("reading symbols");
+  options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
+  absl::StatusOr<Profile> profile = LoadReport(target.recording, target.label, options);
+  if (!profile.ok()) return WithExitCode(ExitCode::kUsage, profile.status());  // --by thread where it cannot be
+  if (!target.pid || target.label) return profile;
+
+  const ProcessMemory memory = ReadProcessMemory(*target.pid);
+  if (memory.rss_bytes == 0) return profile;  // it has ended meanwhile: its own last figures stand
+  ProfileSummary summary = profile->summary();
+  summary.rss_bytes = memory.rss_bytes;
+  summary.container_usage_bytes = memory.container.usage_bytes;
+  summary.container_limit_bytes = memory.container.limit_bytes;
+  return Profile(profile->shared_stacks(), profile->sites(), std::move(summary));
+}
+
+}  // namespace allocline

@@ -1,0 +1,36 @@
+// What a command line calls RECORDING: a file, RECORDING@LABEL, or the number of a running traced process.
+#ifndef ALLOCLINE_TOOLS_TARGET_H_
+#define ALLOCLINE_TOOLS_TARGET_H_
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+#include "recording/reader.h"
+#include "report/open_report.h"
+#include "report/profile.h"
+
+namespace allocline {
+
+struct Target {
+  std::string path;  // of the recording
+  std::optional<std::string> label;
+  std::optional<size_t> snapshot;  // index of the label's
+  std::optional<pid_t> pid;        // a running process was named
+  Recording recording;
+};
+
+// A file of the very name comes first, even if the name is a number or holds an '@'; then PID and PID@LABEL.
+// Errors say which exit code they mean: kUnreadable, kNoTracedProcess, kUnknownLabel.
+absl::StatusOr<Target> OpenTarget(std::string_view text);
+
+// The target as a profile, at its label or as it is now; of a running process, with the kernel's present figures. A
+// progress bar shows up on a terminal when symbols take long.
+absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TOOLS_TARGET_H_

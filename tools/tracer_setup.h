@@ -1,0 +1,40 @@
+// What `allocline run` prepares around a program: where its recordings go, and the environment that loads the tracer.
+#ifndef ALLOCLINE_TOOLS_TRACER_SETUP_H_
+#define ALLOCLINE_TOOLS_TRACER_SETUP_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace allocline {
+
+// The path of this program, as the kernel knows it.
+std::string OwnPath();
+
+// liballocline.so: $ALLOCLINE_LIBRARY, or beside this program as an installation or a build tree has it. Errors say
+// where it was looked for, or that its path cannot stand in LD_PRELOAD.
+absl::StatusOr<std::string> FindTracerLibrary();
+
+struct OutputDirectory {
+  std::string path;    // absolute: the program may change its own directory before a child of it is recorded
+  std::string remark;  // one line when it is not the directory that was asked for
+};
+// Makes `wanted` if need be. If nothing can be written there, a new directory under $TMPDIR or /tmp stands in; if that
+// fails too, `wanted` is given back and the tracer will keep its recordings in memory.
+OutputDirectory PrepareOutputDirectory(const std::string& wanted);
+
+struct TracerSettings {
+  std::string library;  // empty: the program must not be given the tracer
+  std::string output_directory;
+  uint64_t run_id = 0;
+  bool record_mmap = false;
+  bool start_stopped = false;
+};
+// Our environment with the tracer's settings in it, as "NAME=value"; LD_PRELOAD keeps what it held.
+std::vector<std::string> TracedEnvironment(const TracerSettings& settings);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TOOLS_TRACER_SETUP_H_
