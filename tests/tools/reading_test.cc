@@ -1,0 +1,90 @@
+// The commands that read recordings: what they do with what is no recording, and what never reaches a terminal.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "recording/builder.h"
+#include "tests/tools/cli.h"
+
+namespace allocline::testing {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class ReadingTest : public ::testing::Test {
+ protected:
+  // A recording of one site, with one snapshot of that label.
+  std::string Recorded(const std::string& name, const std::string& label) {
+    RecordingBuilder builder;
+    builder.AddModule({.start = 0x1000, .end = 0x2000, .path = "/made/\033]0;up"});
+    const SiteId site = builder.AddSite(std::vector<format::Frame>{0x1234});
+    RecordedThread thread{.tid = 1, .threads_served = 1, .name = "main"};
+    thread.counters.emplace_back(site, SiteCounters{.allocated_bytes = 100, .allocated_blocks = 1});
+    builder.AddThread(thread);
+    builder.AddSnapshotOfNow({.label = label});
+    EXPECT_TRUE(builder.WriteFile(directory_ / name).ok());
+    return directory_ / name;
+  }
+  void ExpectRefused(const std::string& path) {
+    for (const char* command : {"top", "info"}) {
+      const Outcome outcome = Allocline({command, path});
+      EXPECT_EQ(ExitCodeOf(outcome), 2) << command << " " << path;
+      EXPECT_THAT(outcome.err, StartsWith("allocline: " + path));
+      EXPECT_EQ(CountLines(outcome.err), 1);
+      EXPECT_EQ(outcome.out, "");
+    }
+  }
+
+  TempDir directory_;
+};
+
+TEST_F(ReadingTest, WhatIsNoRecordingIsRefusedInOneLine) {
+  ExpectRefused(directory_.WriteFile("empty", ""));
+  ExpectRefused(directory_.WriteFile("text", std::string(10000, 'x')));
+  ExpectRefused(directory_.path());
+  ExpectRefused(directory_ / "missing");
+  ExpectRefused("/dev/zero");
+  std::string newer = ReadFile(Recorded("recording", "one"));
+  newer[8] = 99;
+  ExpectRefused(directory_.WriteFile("newer", newer));
+}
+
+TEST_F(ReadingTest, AnUnknownLabelListsTheKnownOnes) {
+  const Outcome outcome = Allocline({"top", Recorded("recording", "one") + "@two"});
+  EXPECT_EQ(ExitCodeOf(outcome), 3);
+  EXPECT_THAT(outcome.err, HasSubstr("'one'"));
+}
+
+TEST_F(ReadingTest, AFileWithAnAtSignIsTakenLiterally) {
+  EXPECT_EQ(ExitCodeOf(Allocline({"top", Recorded("a@b", "one")})), 0);
+  EXPECT_EQ(ExitCodeOf(Allocline({"top", (directory_ / "a@b") + "@one"})), 0);
+}
+
+TEST_F(ReadingTest, NoEscapeOfARecordingReachesTheTerminal) {
+  const std::string recording = Recorded("recording", "\033[2Jlabel");
+  for (const char* command : {"top", "info"}) {
+    const Outcome outcome = Allocline({command, recording});
+    EXPECT_EQ(ExitCodeOf(outcome), 0);
+    EXPECT_THAT(outcome.out, Not(HasSubstr("\033"))) << command;
+  }
+  EXPECT_THAT(Allocline({"top", recording + "@none"}).err, Not(HasSubstr("\033")));
+}
+
+TEST_F(ReadingTest, UsageErrorsAndMissingProcessesHaveTheirCodes) {
+  const std::string recording = Recorded("recording", "one");
+  EXPECT_EQ(ExitCodeOf(Allocline({"top", recording, "--by", "colour"})), 1);
+  EXPECT_EQ(ExitCodeOf(Allocline({"top"})), 1);
+  EXPECT_EQ(ExitCodeOf(Allocline({"frobnicate"})), 1);
+  EXPECT_EQ(ExitCodeOf(Allocline({"top", "4194304999"})), 2);
+  EXPECT_EQ(ExitCodeOf(Allocline({"top", "4194303"})), 4);
+  EXPECT_EQ(ExitCodeOf(Allocline({"snapshot", recording, "--label", "a/b"})), 1);
+  EXPECT_EQ(ExitCodeOf(Allocline({"snapshot", recording, "--label", "two"})), 0);
+  EXPECT_EQ(ExitCodeOf(Allocline({"snapshot", recording, "--label", "two"})), 5);
+  EXPECT_EQ(ExitCodeOf(Allocline({"top", recording + "@two"})), 0);
+}
+
+}  // namespace
+}  // namespace allocline::testing
