@@ -210,6 +210,24 @@ TEST_F(RunTest, OtherRunsInTheSameDirectoryAreNotOurs) {
   EXPECT_EQ(Recordings().size(), 2);
 }
 
+// ---------------------------------------------------------------- a running process, from outside
+
+TEST_F(RunTest, ARunningProcessIsReadWithoutPtraceAndWithoutASignal) {
+  Process run({.argv = RunWords({"/bin/sh", "-c", "echo $$; sleep 30; true"})});
+  ASSERT_TRUE(run.WaitForOutput("\n"));
+  const std::string pid = run.OutputSoFar().substr(0, run.OutputSoFar().find('\n'));
+  for (const Words& words : {Words{"top", pid}, Words{"snapshot", pid, "--label", "now"}}) {
+    const std::string log = directory_ / "strace";
+    const Outcome outcome = RunProgram({.argv = Join({"strace", "-f", "-o", log}, AlloclineWords(words))});
+    EXPECT_EQ(ExitCodeOf(outcome), 0) << outcome.err;
+    const std::string calls = ReadFile(log);
+    EXPECT_THAT(calls, HasSubstr("/proc/" + pid + "/maps"));
+    for (const char* call : {" ptrace(", " kill(", "tgkill(", "process_vm_readv(", "pidfd_"}) {
+      EXPECT_THAT(calls, Not(HasSubstr(call))) << words[0];
+    }
+  }
+}
+
 // ---------------------------------------------------------------- what cannot be traced runs all the same
 
 TEST_F(RunTest, AMissingProgramIs127AndOneLine) {
