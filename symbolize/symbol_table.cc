@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
 namespace allocline {
 namespace {
@@ -34,13 +35,20 @@ SymbolTable::SymbolTable(ElfFile& file, ElfFile::SymbolTableKind kind) {
     if (a.address != b.address) return a.address < b.address;
     return Preference(a) < Preference(b);
   });
-  // A symbol without size inside one that has a size is a label, not a function.
+  // A symbol without size inside one that has a size, or at its address, is a label or an alias: not a function that
+  // goes on where the other ends.
   uint64_t sized_reach = 0;
-  std::erase_if(symbols, [&](const ElfSymbol& symbol) {
-    if (symbol.size == 0) return symbol.address < sized_reach;
-    sized_reach = std::max(sized_reach, symbol.address + symbol.size);
-    return false;
-  });
+  std::vector<ElfSymbol> kept;
+  for (size_t begin = 0, end = 0; begin < symbols.size(); begin = end) {
+    while (end < symbols.size() && symbols[end].address == symbols[begin].address) {
+      if (symbols[end].size > 0) sized_reach = std::max(sized_reach, symbols[end].address + symbols[end].size);
+      ++end;
+    }
+    for (size_t i = begin; i < end; ++i) {
+      if (symbols[i].size > 0 || symbols[i].address >= sized_reach) kept.push_back(symbols[i]);
+    }
+  }
+  symbols = std::move(kept);
   functions_.reserve(symbols.size());
   uint64_t reach = 0;
   for (size_t i = 0; i < symbols.size(); ++i) {
