@@ -110,6 +110,12 @@ std::optional<DwarfSections> DwpFile::Find(uint64_t dwo_id) const {
   return sections;
 }
 
+std::vector<uint64_t> DwpFile::ids() const {
+  std::vector<uint64_t> ids;
+  for (const auto& [id, slices] : units_) ids.push_back(id);
+  return ids;
+}
+
 SplitUnitFinder::SplitUnitFinder(std::vector<std::string> linked_files, std::vector<std::string> debug_paths) {
   std::vector<std::string> candidates;
   for (const std::string& file : linked_files) {

@@ -33,6 +33,7 @@ class DwpFile {
   static absl::StatusOr<std::unique_ptr<DwpFile>> Open(const std::string& path);
   // The sections of one unit; nullopt if it is not in here.
   std::optional<DwarfSections> Find(uint64_t dwo_id) const;
+  std::vector<uint64_t> ids() const;
 
  private:
   struct Slice {
