@@ -53,7 +53,7 @@ class PointerMap {
   // False if there is no memory.
   bool Init(const Allocator& allocator) {
     compact_ = KeepsSizeBeforeBlock(allocator);
-    return elsewhere_.Init() && regions_.Init();
+    return compact_ ? regions_.Init() : elsewhere_.Init();
   }
   bool compact() const { return compact_; }
 

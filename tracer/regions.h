@@ -23,15 +23,13 @@ class Regions {
   static constexpr int kShift = 25;
   static constexpr uintptr_t kBytes = uintptr_t{1} << kShift;
 
-  // False if the root cannot be mapped.
-  bool Init() {
-    root_ = static_cast<std::atomic<Leaf*>*>(MapPages(kEntries * sizeof(*root_)));
-    return root_ != nullptr;
-  }
+  // Maps the root, 32 MiB of addresses, which is otherwise done by the first FindOrAdd(). False if it cannot be.
+  bool Init() { return root_.load(std::memory_order_acquire) != nullptr || AddRoot(); }
 
   Leaf* Find(uintptr_t address) const {
-    if (__builtin_expect(address >> kAddressBits != 0, 0)) return nullptr;
-    return root_[address >> kShift].load(std::memory_order_acquire);
+    const Root root = root_.load(std::memory_order_acquire);
+    if (__builtin_expect(root == nullptr || address >> kAddressBits != 0, 0)) return nullptr;
+    return root[address >> kShift].load(std::memory_order_acquire);
   }
   Leaf* FindOrAdd(uintptr_t address) {
     Leaf* leaf = Find(address);
@@ -41,11 +39,13 @@ class Regions {
   // Calls visit(address of the region, leaf) for each leaf, by rising address.
   template <typename Visitor>
   void ForEach(WrittenPages& written, Visitor visit) const {
-    constexpr uint64_t kEntriesPerPage = kPage / sizeof(*root_);
+    constexpr uint64_t kEntriesPerPage = kPage / sizeof(std::atomic<Leaf*>);
+    const Root root = root_.load(std::memory_order_acquire);
+    if (root == nullptr) return;
     for (uint64_t page = 0; page < kEntries; page += kEntriesPerPage) {
-      if (!written.Contains(&root_[page])) continue;
+      if (!written.Contains(&root[page])) continue;
       for (uint64_t i = page; i < page + kEntriesPerPage; ++i) {
-        if (Leaf* leaf = root_[i].load(std::memory_order_acquire)) visit(static_cast<uintptr_t>(i << kShift), leaf);
+        if (Leaf* leaf = root[i].load(std::memory_order_acquire)) visit(static_cast<uintptr_t>(i << kShift), leaf);
       }
     }
   }
@@ -54,15 +54,17 @@ class Regions {
   uint64_t leaf_bytes() const { return leaves_.load(std::memory_order_relaxed) * sizeof(Leaf); }
 
  private:
+  using Root = std::atomic<Leaf*>*;
   static constexpr int kAddressBits = 47;
   static constexpr uint64_t kEntries = uint64_t{1} << (kAddressBits - kShift);
 
   __attribute__((noinline)) Leaf* Add(uintptr_t address) {
-    if (address >> kAddressBits != 0) return nullptr;
+    if (address >> kAddressBits != 0 || !Init()) return nullptr;
     auto* fresh = static_cast<Leaf*>(MapPages(sizeof(Leaf)));
     if (fresh == nullptr) return nullptr;
     Leaf* present = nullptr;
-    if (!root_[address >> kShift].compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
+    std::atomic<Leaf*>& entry = root_.load(std::memory_order_acquire)[address >> kShift];
+    if (!entry.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
       UnmapPages(fresh, sizeof(Leaf));  // another thread (or a signal handler) was faster
       return present;
     }
@@ -70,7 +72,17 @@ class Regions {
     return fresh;
   }
 
-  std::atomic<Leaf*>* root_ = nullptr;
+  __attribute__((noinline)) bool AddRoot() {
+    const auto fresh = static_cast<Root>(MapPages(kEntries * sizeof(std::atomic<Leaf*>)));
+    if (fresh == nullptr) return false;
+    Root present = nullptr;
+    if (!root_.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
+      UnmapPages(fresh, kEntries * sizeof(std::atomic<Leaf*>));
+    }
+    return true;
+  }
+
+  std::atomic<Root> root_{nullptr};
   std::atomic<uint64_t> leaves_{0};
 };
 

@@ -27,7 +27,7 @@ struct Block {
 template <int kGranuleShift>
 class ShadowMap {
  public:
-  // False if there is no memory.
+  // Not needed, but tells at once whether there is memory: false if not.
   bool Init() { return regions_.Init(); }
 
   // `*replaced` is what stood there before (site 0: nothing).

@@ -65,8 +65,7 @@ bool Tracer::Start(const Settings& settings) {
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
-  if (!sites_.Init(&recording_) || !blocks_.Init(NextAllocatorLayout()) || !pages_.Init() || !InitOrphans())
-    return false;
+  if (!sites_.Init(&recording_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans()) return false;
   verify_ = settings.verify;
   active_.store(!settings.start_stopped, std::memory_order_relaxed);
   ready_.store(true, std::memory_order_release);

@@ -62,7 +62,7 @@ TEST(LimitTraps, Under200MiBOfAddressSpaceTheRecordingIsComplete) {
 }
 
 TEST(LimitTraps, WithMoreStacksThanAddressSpaceAllowsTheTotalsStayExact) {
-  Recorded run = RecordUnharmed("traps/many_stacks", {.in_child = Limit(RLIMIT_AS, 128 << 20)});
+  Recorded run = RecordUnharmed("traps/many_stacks", {.in_child = Limit(RLIMIT_AS, 100 << 20)});
   EXPECT_LT(run.main().At("stacks").total_blocks, 60000);  // or this test shows nothing
   EXPECT_EQ(run.main().Total().total_blocks, 60000);
   EXPECT_EQ(run.main().recording().live_bytes(), 240000);
