@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -96,6 +97,7 @@ Process::Process(const Command& command) : command_(command), deadline_(Clock::n
     dup2(in, 0);
     dup2(out_, 1);
     dup2(err_, 2);
+    close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);  // what the test runner leaves open is not the program's
     if (!command.directory.empty() && chdir(command.directory.c_str()) != 0) _exit(126);
     if (command.in_child) command.in_child();
     execve(program.c_str(), argv.data(), envp.data());
