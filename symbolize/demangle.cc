@@ -65,7 +65,8 @@ const Demangler::Answer& Demangler::Find(std::string_view name) {
   auto [entry, added] = names_.try_emplace(std::string(name));
   if (added) {
     std::optional<std::string> readable = Demangle(entry->first);
-    entry->second = {.text = readable ? *std::move(readable) : entry->first, .demangled = readable.has_value()};
+    const bool demangled = readable.has_value();
+    entry->second = {.text = demangled ? *std::move(readable) : entry->first, .demangled = demangled};
   }
   return entry->second;
 }

@@ -116,7 +116,8 @@ std::vector<uint64_t> DwpFile::ids() const {
   return ids;
 }
 
-SplitUnitFinder::SplitUnitFinder(std::vector<std::string> linked_files, std::vector<std::string> debug_paths) {
+SplitUnitFinder::SplitUnitFinder(const std::vector<std::string>& linked_files,
+                                 const std::vector<std::string>& debug_paths) {
   std::vector<std::string> candidates;
   for (const std::string& file : linked_files) {
     directories_.push_back(fs::path(file).parent_path().string());

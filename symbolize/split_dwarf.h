@@ -53,7 +53,7 @@ class SplitUnitFinder {
  public:
   // Looks for FILE.dwp beside each of `linked_files` and in `debug_paths`; for a .dwo where the skeleton says, beside
   // the linked files, and in `debug_paths`.
-  SplitUnitFinder(std::vector<std::string> linked_files, std::vector<std::string> debug_paths);
+  SplitUnitFinder(const std::vector<std::string>& linked_files, const std::vector<std::string>& debug_paths);
 
   // nullopt: not found, missing() counts it.
   std::optional<SplitUnit> Find(const DwarfFile& main, const DwarfUnit& skeleton);

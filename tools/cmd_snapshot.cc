@@ -21,8 +21,8 @@ struct SnapshotFlags {
   SymbolFlags symbols;
 };
 
-absl::Status UsageError(std::string message) {
-  return WithExitCode(ExitCode::kUsage, absl::InvalidArgumentError(std::move(message)));
+absl::Status UsageError(const std::string& message) {
+  return WithExitCode(ExitCode::kUsage, absl::InvalidArgumentError(message));
 }
 
 // RECORDING@LABEL, so that the same words name the snapshot afterwards.

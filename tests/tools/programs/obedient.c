@@ -3,7 +3,8 @@
 //   exit N          ends with that code
 //   die N           ends itself by signal N
 //   env NAME        prints an environment variable
-//   signals         prints "ready", then "got N" (or "got N value V" if it was queued) per signal; SIGTERM ends it with 42
+//   signals         prints "ready", then "got N" (or "got N value V" if it was queued) per signal; SIGTERM ends it with
+//   42
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
