@@ -70,7 +70,8 @@ RecordingBuilder MakeStandAlone(const Recording& recording, std::optional<size_t
   builder.header().container_limit_bytes = moment.container_limit_bytes;
 
   SiteCopier sites(recording, &builder);
-  for (RecordedThread thread : ThreadsAt(recording, at)) {
+  std::vector<RecordedThread> threads = ThreadsAt(recording, at);
+  for (RecordedThread& thread : threads) {
     for (auto& [site, counters] : thread.counters) site = sites.Copy(site);
     builder.AddThread(thread);
   }

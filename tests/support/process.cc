@@ -1,7 +1,6 @@
 #include "tests/support/process.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <fmt/format.h>
 #include <linux/close_range.h>
 #include <poll.h>
