@@ -115,8 +115,8 @@ std::vector<uint32_t> NamespacePids(pid_t pid) {
   return pids;
 }
 
-absl::Status NotTraced(std::string message) {
-  return WithExitCode(ExitCode::kNoTracedProcess, absl::NotFoundError(std::move(message)));
+absl::Status NotTraced(const std::string& message) {
+  return WithExitCode(ExitCode::kNoTracedProcess, absl::NotFoundError(message));
 }
 
 }  // namespace

@@ -73,8 +73,8 @@ void ViewFlags::AddTo(CLI::App& app) {
 }
 
 absl::StatusOr<View> View::Parse(const ViewFlags& flags) {
-  const auto usage_error = [](std::string message) {
-    return WithExitCode(ExitCode::kUsage, absl::InvalidArgumentError(std::move(message)));
+  const auto usage_error = [](const std::string& message) {
+    return WithExitCode(ExitCode::kUsage, absl::InvalidArgumentError(message));
   };
   View view;
   const absl::StatusOr<GroupBy> by = ParseGroupBy(flags.by);
