@@ -5,6 +5,12 @@
 // 8-byte slots {node id, 32 bits of the key's hash}. Only the slots are read until a hash agrees; then the node itself
 // decides.
 //
+// A stack is looked up frame by frame, and a program with a million contexts would miss the cache at every frame if
+// slots lay at random. So in a large table a node is looked for in the neighbourhood of its parent, first: a callee met
+// soon after its caller has the next node id, hence a slot close by, and a chain of frames is found in a few lines of
+// cache, in the index as in the table of nodes. Where a neighbourhood is crowded, and in tables that fit the cache
+// anyway, slots are chosen by the hash alone, which spreads them more evenly.
+//
 // The index grows by migration, without stopping anybody. One thread makes a table twice the size, announces it, and
 // goes through the old one: an empty slot is frozen by CAS, a filled one is copied. Others look in the old table first;
 // a probe that ends at a frozen slot proves the key is not there, and goes on in the new one. A key is therefore in
@@ -55,11 +61,15 @@ class SiteTable {
   // kNoNode if there is none.
   NodeId Find(NodeId parent, format::Frame frame) {
     const uint64_t hash = Hash(parent, frame);
-    const Index* index = index_.load(std::memory_order_acquire);
-    const uint64_t slot = index->slots[hash >> index->shift].load(std::memory_order_acquire);
-    if (__builtin_expect(static_cast<uint32_t>(slot >> 32) == Tag(hash) && slot != kFrozen, 1)) {
-      const NodeId node = static_cast<NodeId>(slot);
-      if (__builtin_expect(Matches(node, parent, frame), 1)) return node;
+    const Index& index = *index_.load(std::memory_order_acquire);
+    const uint64_t first = NearSlot(index, parent, hash);
+    for (uint64_t probe = 0; probe < kNearProbes; ++probe) {
+      const uint64_t slot = index.slots[(first + probe) & (index.capacity - 1)].load(std::memory_order_acquire);
+      if (static_cast<uint32_t>(slot >> 32) == Tag(hash) && slot != kFrozen) {
+        const NodeId node = static_cast<NodeId>(slot);
+        if (__builtin_expect(Matches(node, parent, frame), 1)) return node;
+      }
+      if (slot == 0) break;
     }
     return FindSlow(parent, frame, hash);
   }
@@ -80,12 +90,16 @@ class SiteTable {
   // 0: empty. kFrozen: was empty when the table was replaced, and stays so. Else tag << 32 | node.
   using Slot = std::atomic<uint64_t>;
   static constexpr uint64_t kFrozen = ~uint64_t{0};
+  static constexpr uint64_t kNearProbes = 8;
+  static constexpr int kNeighbourhoodBits = 4;  // log2 of the slots, two lines of cache
   struct Index {
-    uint64_t capacity;  // power of two
-    int shift;          // hash >> shift is the first slot
+    uint64_t capacity;     // power of two
+    int shift;             // hash >> shift is a slot
+    int near_shift;        // hash >> near_shift is how far from the beginning of the neighbourhood to look first
+    uint64_t parent_mask;  // the beginning of the neighbourhood, from the parent's id; 0: there is but one, the table
     std::atomic<uint64_t> filled;
     std::atomic<Index*> next;  // the table that replaces this one, once there is one
-    Slot slots[];
+    alignas(64) Slot slots[];
   };
 
   static uint64_t Hash(NodeId parent, format::Frame frame) {
@@ -94,6 +108,18 @@ class SiteTable {
     return mixed ^ (mixed >> 32);
   }
   static uint32_t Tag(uint64_t hash) { return static_cast<uint32_t>(hash) | 1u; }
+  // Where to look: kNearProbes slots from NearSlot() on, then all slots from FarSlot() on. No slot becomes empty again,
+  // so all who look for a key take the same way and stop at the same slot. A node has one parent and at most half the
+  // slots are filled, so neighbourhoods begin two slots apart.
+  static uint64_t NearSlot(const Index& index, NodeId parent, uint64_t hash) {
+    return (uint64_t{parent} * 2 & index.parent_mask) + (hash >> index.near_shift);
+  }
+  static uint64_t FarSlot(const Index& index, uint64_t hash) { return hash * 0x9E3779B97F4A7C15u >> index.shift; }
+  static Slot& SlotAt(Index& index, NodeId parent, uint64_t hash, uint64_t probe) {
+    const uint64_t slot =
+        probe < kNearProbes ? NearSlot(index, parent, hash) + probe : FarSlot(index, hash) + probe - kNearProbes;
+    return index.slots[slot & (index.capacity - 1)];
+  }
   bool Matches(NodeId node, NodeId parent, format::Frame frame) const {
     return nodes_[node].parent == parent && LoadRelaxed(nodes_[node].frame) == frame;
   }

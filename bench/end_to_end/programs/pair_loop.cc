@@ -1,6 +1,6 @@
 // What one malloc+free pair costs under a stack of a given depth: prints CPU nanoseconds per pair.
 //
-//   pair_loop DEPTH [THREADS [PATHS]]
+//   pair_loop DEPTH [THREADS [PATHS [BATCHES]]]
 //
 // DEPTH counts every frame from the one that calls malloc out to the first of the thread; it is checked with
 // backtrace(). With THREADS 2 the same loop runs on two threads at once. With PATHS "many", each pair is reached
@@ -83,6 +83,8 @@ constexpr auto kOutermostSteps = Steps<4>(std::make_integer_sequence<int, kVaria
 
 // ---- the loop
 
+size_t g_batches = 0;  // how many to run; 0: for kRunNs
+
 struct Loop {
   bool many_paths = false;
   std::vector<int64_t> batches;  // ns each
@@ -110,7 +112,11 @@ struct Loop {
   void Run() {
     unsigned random = 1;
     const int64_t end = Now(CLOCK_MONOTONIC) + kRunNs;
-    while (batches.size() < kMostBatches && (batches.size() < 50 || Now(CLOCK_MONOTONIC) < end)) {
+    const auto more = [&] {
+      if (g_batches != 0) return batches.size() < g_batches;
+      return batches.size() < kMostBatches && (batches.size() < 50 || Now(CLOCK_MONOTONIC) < end);
+    };
+    while (more()) {
       const int64_t begin = Now(CLOCK_THREAD_CPUTIME_ID);
       Batch(&random);
       batches.push_back(Now(CLOCK_THREAD_CPUTIME_ID) - begin);
@@ -136,7 +142,6 @@ __attribute__((noinline, noclone)) void Descend(int levels, Body body, Loop* loo
 }
 
 int g_depth = 0;
-
 double RunAtDepth(Loop* loop) {
   loop->batches.reserve(kMostBatches);
   const auto measure = [](Loop* l) { l->MeasureDepth(); };
@@ -171,6 +176,7 @@ int main(int argc, char** argv) {
   g_depth = argc > 1 ? atoi(argv[1]) : 16;
   const int threads = argc > 2 ? atoi(argv[2]) : 1;
   g_many_paths = argc > 3 && strcmp(argv[3], "many") == 0;
+  if (argc > 4) g_batches = strtoull(argv[4], nullptr, 10);
   if (threads == 1) {
     Loop loop{g_many_paths, {}};
     printf("%.2f\n", RunAtDepth(&loop));

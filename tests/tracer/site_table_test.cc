@@ -1,0 +1,93 @@
+#include "tracer/site_table.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <thread>
+#include <vector>
+
+#include "tests/tracer/recording_fixture.h"
+
+namespace allocline::testing {
+namespace {
+
+using format::Frame;
+using format::TableKind;
+
+class SiteTableTest : public ::testing::Test {
+ protected:
+  SiteTableTest() { EXPECT_TRUE(sites_.Init(&recording_.writer())); }
+
+  uint64_t NodeCount() { return recording_.writer().used(TableKind::kNodes) / sizeof(format::NodeRecord); }
+
+  WrittenRecording recording_;
+  SiteTable sites_;
+};
+
+TEST_F(SiteTableTest, AContextIsTheSameNodeWhateverContextsComeAfter) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937_64 random(seed);
+  std::map<std::pair<NodeId, Frame>, NodeId> model;
+  // Chains, bushes and everything between: the parent is a recent node, or any. Past every growth up to 2^18 slots.
+  for (int i = 0; i < 100'000; ++i) {
+    const NodeId newest = static_cast<NodeId>(NodeCount() - 1);
+    const NodeId parent = random() % 4 != 0 ? newest - static_cast<NodeId>(random() % std::min(newest, 8u))
+                                            : static_cast<NodeId>(random() % (newest + 1));
+    const Frame frame = 0x400000 + random() % 50 * 16;
+    const NodeId node = sites_.Child(parent, frame);
+    ASSERT_NE(node, kNoNode);
+    const auto [known, fresh] = model.try_emplace({parent, frame}, node);
+    ASSERT_EQ(known->second, node) << "parent " << parent << (fresh ? "" : ", known before");
+  }
+  for (const auto& [key, node] : model) {
+    ASSERT_EQ(sites_.Child(key.first, key.second), node);
+    ASSERT_EQ(sites_.nodes()[node].parent, key.first);
+    ASSERT_EQ(sites_.nodes()[node].frame, key.second);
+  }
+}
+
+TEST_F(SiteTableTest, AParentWithVeryManyChildrenFindsThemAll) {
+  const NodeId parent = sites_.Child(kRootNode, 0x1000);
+  std::vector<NodeId> children;
+  for (Frame i = 0; i < 100'000; ++i) children.push_back(sites_.Child(parent, 0x400000 + i * 8));
+  const uint64_t made = NodeCount();
+  for (Frame i = 0; i < children.size(); ++i) ASSERT_EQ(sites_.Child(parent, 0x400000 + i * 8), children[i]);
+  EXPECT_EQ(NodeCount(), made);
+}
+
+TEST_F(SiteTableTest, NoNodeIsFoundThatWasNeverMade) {
+  for (Frame i = 0; i < 50'000; ++i) sites_.Child(static_cast<NodeId>(i % NodeCount()), 0x400000 + i * 8);
+  EXPECT_EQ(sites_.Find(3, 0x10), kNoNode);
+  EXPECT_EQ(sites_.Find(static_cast<NodeId>(NodeCount() - 1), 0x400000), kNoNode);
+}
+
+TEST_F(SiteTableTest, ThreadsThatMeetTheSameContextsWhileTheTableGrowsAgreeOnThem) {
+  constexpr int kThreads = 4;
+  constexpr Frame kPaths = 40'000;
+  std::vector<std::vector<SiteId>> found(kThreads);
+  {
+    std::vector<std::jthread> threads;
+    for (auto& mine : found) {
+      threads.emplace_back([this, &mine] {
+        for (Frame path = 0; path < kPaths; ++path) {
+          NodeId node = kRootNode;
+          for (Frame rest = path, level = 1; level <= 4; rest /= 16, ++level) {
+            node = sites_.Child(node, 0x400000 + level * 0x10000 + rest % 16 * 8);
+          }
+          mine.push_back(sites_.SiteOf(node));
+        }
+      });
+    }
+  }
+  for (int i = 1; i < kThreads; ++i) ASSERT_EQ(found[static_cast<size_t>(i)], found[0]);
+  // Different stacks have different sites: 40,000 paths of four levels of 16 frames.
+  const std::set<SiteId> distinct(found[0].begin(), found[0].end());
+  EXPECT_EQ(distinct.size(), kPaths);
+}
+
+}  // namespace
+}  // namespace allocline::testing
