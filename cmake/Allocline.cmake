@@ -1,5 +1,5 @@
 # One call shape for everything we build:
-#   allocline_library(NAME SRCS a.cc b.cc [DEPS x y])      -> libNAME.a, alias allocline::NAME
+#   allocline_library(NAME SRCS a.cc b.cc [DEPS x y])      -> liballocline_NAME.a, alias allocline::NAME
 #   allocline_test(NAME SRCS a_test.cc [DEPS x y] [LABELS ...] [TIMEOUT s] [SERIAL])   every TEST() becomes a ctest of its own
 #       (SERIAL: never beside another one, for what measures time)
 #   allocline_bench(NAME SRCS a_bench.cc [DEPS x y])   the target `benchmarks` builds all of them
@@ -17,7 +17,10 @@ function(allocline_library name)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_library(${name} STATIC ${ARG_SRCS})
   add_library(allocline::${name} ALIAS ${name})
-  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  # Four of them are installed (Install.cmake): there a file name says whose library it is.
+  set_target_properties(${name} PROPERTIES OUTPUT_NAME allocline_${name})
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+    $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/allocline/offline>)
   target_compile_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS})
   target_link_options(${name} PUBLIC $<BUILD_INTERFACE:${ALLOCLINE_SANITIZE_FLAGS}>)
   target_link_libraries(${name} PUBLIC ${ARG_DEPS})
