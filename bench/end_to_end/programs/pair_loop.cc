@@ -23,6 +23,13 @@
 #include <utility>
 #include <vector>
 
+// A frame of its own for every instance: neither inlined nor shared with another.
+#if defined(__clang__)
+#define NEVER_MERGED __attribute__((noinline))
+#else
+#define NEVER_MERGED __attribute__((noinline, noclone))
+#endif
+
 namespace {
 
 constexpr int kDeepest = 96;
@@ -61,7 +68,7 @@ inline __attribute__((always_inline)) void Do(Task task) {
 // ---- the four innermost frames, each in four variants
 
 template <int level, int variant>
-__attribute__((noinline, noclone)) void Step(unsigned path, Task task);
+NEVER_MERGED void Step(unsigned path, Task task);
 
 template <int level, int... variant>
 constexpr std::array<void (*)(unsigned, Task), sizeof...(variant)> Steps(std::integer_sequence<int, variant...>) {
@@ -129,7 +136,7 @@ struct Loop {
 using Body = void (*)(Loop*);
 
 template <int level>
-__attribute__((noinline, noclone)) void Descend(int levels, Body body, Loop* loop) {
+NEVER_MERGED void Descend(int levels, Body body, Loop* loop) {
   if constexpr (level < kDeepest) {
     if (levels > 0) {
       Descend<level + 1>(levels - 1, body, loop);

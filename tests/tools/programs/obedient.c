@@ -34,7 +34,7 @@ static void report_signals(void) {
 }
 
 int main(int argc, char** argv) {
-  for (int i = 1; i < argc; ++i) {
+  for (int i = 1; i < argc; i += 2) {
     const char* what = argv[i];
     const char* value = i + 1 < argc ? argv[i + 1] : "";
     if (strcmp(what, "signals") == 0) {
@@ -51,7 +51,6 @@ int main(int argc, char** argv) {
       printf("%s=%s\n", value, text != NULL ? text : "(unset)");
       fflush(stdout);
     }
-    ++i;
   }
   return 0;
 }
