@@ -100,14 +100,14 @@ TEST(UserLineTest, ASystemLibraryWithDebugInformationIsStillALibrary) {
 TEST(UserLineTest, HeadersOfPackageManagersAreLibraries) {
   for (const char* file :
        {"/usr/include/nlohmann/json.hpp", "/usr/local/include/x.h", "/opt/vendor/include/sdk.h",
-        "/home/me/vcpkg/installed/x64-linux/include/a.h", "/src/build/vcpkg_installed/x64-linux/include/a.h",
-        "/home/me/.conan/data/zlib/1.2/_/_/package/1/include/z.h", "/home/me/.conan2/p/b/x/include/z.h",
-        "/root/.cargo/registry/src/index/serde/lib.rs", "/rustc/90b35a6/library/alloc/src/vec/mod.rs",
+        "/export/me/vcpkg/installed/x64-linux/include/a.h", "/src/build/vcpkg_installed/x64-linux/include/a.h",
+        "/export/me/.conan/data/zlib/1.2/_/_/package/1/include/z.h", "/export/me/.conan2/p/b/x/include/z.h",
+        "/export/.cargo/registry/src/index/serde/lib.rs", "/rustc/90b35a6/library/alloc/src/vec/mod.rs",
         "/src/build/_deps/abseil-src/absl/strings/cord.cc", "/src/third_party/re2/re2.cc"}) {
     EXPECT_EQ(RoleOf({.file = file, .function = "f()", .module = kProgram}), FrameRole::kLibrary) << file;
   }
   for (const char* file : {"/usr/src/app/connector.cc", "/opt/connector/src/connector.cc", "src/connector.cc",
-                           "/home/me/include/mine.h", "/app/libs/mine.cc"}) {
+                           "/export/me/include/mine.h", "/app/libs/mine.cc"}) {
     EXPECT_EQ(RoleOf({.file = file, .function = "f()", .module = kProgram}), FrameRole::kUser) << file;
   }
 }
