@@ -55,8 +55,9 @@ void SumCounters(RecordingWriter& recording, uint32_t sites) {
   g_now.Zero();
   const auto* owners = reinterpret_cast<const ChunkOwner*>(recording.base(TableKind::kChunkOwners));
   const auto* chunks = reinterpret_cast<const CounterChunk*>(recording.base(TableKind::kCounters));
-  const uint64_t owner_count = recording.used(TableKind::kChunkOwners) / sizeof(ChunkOwner);
   const auto for_each = [&](auto add) {
+    // Counted anew for each pass: what a chunk of the first pass freed may have been allocated in one that came since.
+    const uint64_t owner_count = recording.used(TableKind::kChunkOwners) / sizeof(ChunkOwner);
     for (uint64_t i = 0; i < owner_count; ++i) {
       if (LoadAcquire(owners[i].thread_plus_one) == 0) continue;
       const uint32_t first = owners[i].group * format::kSitesPerChunk;
