@@ -31,6 +31,12 @@ class ReadableStack {
     return address % 8 == 0 && Extend(address);
   }
 
+  // rt_sigprocmask with an impossible `how` reads the mask first: EFAULT if it cannot, EINVAL if it can. It changes
+  // nothing either way.
+  static bool IsReadable(uintptr_t address) {
+    return sys::Call(SYS_rt_sigprocmask, ~0L, static_cast<long>(address), 0, 8) == -EINVAL;
+  }
+
  private:
   // Further than this in one step, and it is not the stack any more.
   static constexpr uintptr_t kLargestFrame = 64 << 20;
@@ -40,7 +46,7 @@ class ReadableStack {
     constexpr uintptr_t kLargestStep = 64 * kPage;
     uintptr_t probe = page + kPage;
     if (page < low_ && low_ - page <= kLargestStep) {
-      while (probe < low_ && PageIsReadable(probe)) probe += kPage;
+      while (probe < low_ && IsReadable(probe)) probe += kPage;
       if (probe == low_) {
         low_ = page;
         return;
@@ -53,16 +59,10 @@ class ReadableStack {
   __attribute__((noinline)) bool Extend(uintptr_t address) {
     if (address < low_ || address - high_ > kLargestFrame) return false;
     while (high_ <= address) {
-      if (!PageIsReadable(high_)) return false;
+      if (!IsReadable(high_)) return false;
       high_ += kPage;
     }
     return true;
-  }
-
-  // rt_sigprocmask with an impossible `how` reads the mask first: EFAULT if it cannot, EINVAL if it can. It changes
-  // nothing either way.
-  static bool PageIsReadable(uintptr_t page) {
-    return sys::Call(SYS_rt_sigprocmask, ~0L, static_cast<long>(page), 0, 8) == -EINVAL;
   }
 
   uintptr_t low_ = 0, high_ = 0;

@@ -38,7 +38,8 @@ struct LastStack {
 struct ThreadState {
   Gate gate;
   int tid;
-  uintptr_t inside_frame;  // where on the stack the event is that closed the gate
+  const HookFrame* inside;  // where on the stack the event is that closed the gate
+  uintptr_t inside_return_address;
   uint32_t record_index;
   format::ThreadRecord* record;
   ThreadState* next_ended;

@@ -93,7 +93,7 @@ void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
     OnAllocSlow(block, bytes, hook);
     return block;
   }
-  CloseGate(state);
+  CloseGate(state, hook);
   RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
   OpenGate(state);
   return block;
@@ -120,10 +120,13 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
     recording_.CountDrop(format::DropReason::kNoThreadState, 0);
     return format::kOverflowSite;
   }
-  if (state->gate == Gate::kInside && EventWasAbandoned(state)) state->gate = Gate::kOpen;
+  if (state->gate == Gate::kInside && EventWasAbandoned(state, hook)) {
+    state->stack.Forget();  // it may have been changed by half
+    state->gate = Gate::kOpen;
+  }
   switch (state->gate) {
     case Gate::kOpen: {
-      CloseGate(state);
+      CloseGate(state, hook);
       const SiteId site = SiteOfStack(state, hook, domain);
       OpenGate(state);
       return site;
@@ -138,11 +141,16 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
   return 0;
 }
 
-// A signal handler that left by longjmp never came back to open the gate. A nested event lies deeper on the same stack
-// than the event it interrupts, or on the alternate signal stack; one that does neither shows that nothing is
-// interrupted any more.
-bool Tracer::EventWasAbandoned(const ThreadState* state) {
-  if (reinterpret_cast<uintptr_t>(__builtin_frame_address(0)) < state->inside_frame) return false;
+// A signal handler that left by longjmp never came back to open the gate. The hook of a nested event lies deeper on the
+// same stack than the one it interrupts, or on the alternate signal stack; one that does neither, and be it only as
+// deep as the other was, shows that nothing is interrupted any more. If it lies deeper, the frame of the other tells:
+// as long as it is in use its return address is there, and what a program calls next puts another one in its place.
+bool Tracer::EventWasAbandoned(const ThreadState* state, const HookFrame* hook) {
+  if (hook < state->inside) {
+    const uintptr_t slot = state->inside->slot();
+    return !ReadableStack::IsReadable(slot) ||
+           *reinterpret_cast<const volatile uintptr_t*>(slot) != state->inside_return_address;
+  }
   stack_t alternate{};
   return !sys::IsError(sys::Call(SYS_sigaltstack, 0, reinterpret_cast<long>(&alternate))) &&
          (alternate.ss_flags & SS_ONSTACK) == 0;

@@ -130,11 +130,12 @@ class Tracer {
   void InheritLiveBlocks();
   TrackedMap* FindTracked(uint32_t domain, bool create);
   void ChargePage(Block page);
-  static bool EventWasAbandoned(const ThreadState* state);
+  static bool EventWasAbandoned(const ThreadState* state, const HookFrame* hook);
 
   // A signal handler sees the gate closed before anything else has changed, and opened after all has.
-  static void CloseGate(ThreadState* state) {
-    state->inside_frame = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  static void CloseGate(ThreadState* state, const HookFrame* hook) {
+    state->inside = hook;
+    state->inside_return_address = hook->return_address;
     state->gate = Gate::kInside;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
   }

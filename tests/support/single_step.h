@@ -15,12 +15,12 @@
 #ifndef ALLOCLINE_TESTS_SUPPORT_SINGLE_STEP_H_
 #define ALLOCLINE_TESTS_SUPPORT_SINGLE_STEP_H_
 
-#include <errno.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <ucontext.h>
+
+#include "../../base/raw_syscall.h"
 
 namespace allocline::testing {
 
@@ -59,18 +59,18 @@ inline void Require(bool condition) {
 
 inline bool HoldsBackSignals(const ucontext_t* context) {
   // One stands for all: our locks block all or none.
-  return sigismember(&context->uc_sigmask, SIGALRM) != 0;
+  return (context->uc_sigmask.__val[0] >> (SIGALRM - 1) & 1) != 0;
 }
 
 inline void WriteCode(uintptr_t instruction, unsigned char byte) {
   const uintptr_t page = instruction & ~uintptr_t{4095};
-  Require(mprotect(reinterpret_cast<void*>(page), 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+  // No function of libc, nor errno: the breakpoint may stand in it.
+  Require(sys::Call(SYS_mprotect, static_cast<long>(page), 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
   *reinterpret_cast<volatile unsigned char*>(instruction) = byte;
 }
 
 inline void OnTrap(int, siginfo_t*, void* argument) {
 #if defined(__x86_64__)
-  const int saved = errno;
   auto* context = static_cast<ucontext_t*>(argument);
   greg_t& next = context->uc_mcontext.gregs[REG_RIP];
   greg_t& flags = context->uc_mcontext.gregs[REG_EFL];
@@ -92,11 +92,9 @@ inline void OnTrap(int, siginfo_t*, void* argument) {
       flags |= kTrapFlag;
     } else {
       state.interrupted = true;
-      errno = saved;
       state.call(state.argument);
     }
   }
-  errno = saved;
 #else
   (void)argument;
 #endif
