@@ -96,6 +96,7 @@ class PointerMap {
   }
 
   Block Find(uintptr_t address) const {
+    if (address % 16 != 0) return {};  // no block starts there
     if (!compact_) return elsewhere_.Find(address);
     const Leaf* leaf = regions_.Find(address);
     if (leaf == nullptr) return {};
