@@ -5,17 +5,16 @@
 // make ours usable from all threads and in signal handlers.
 #include <benchmark/benchmark.h>
 
-#include <filesystem>
-#include <string>
-
 #include "absl/container/flat_hash_map.h"
 #include "bench/call_walk.h"
+#include "bench/scratch_recording.h"
 #include "tracer/site_table.h"
 
 namespace allocline {
 namespace {
 
 using bench::MakeWalk;
+using bench::ScratchRecording;
 using bench::Walk;
 using bench::WalkShape;
 using bench::WalkStep;
@@ -28,24 +27,6 @@ const Walk& WalkOf(int64_t which) {
   return which == 0 ? parser : compiler;
 }
 const char* NameOf(int64_t which) { return which == 0 ? "parser" : "compiler"; }
-
-// A recording in a directory that goes away with it.
-class ScratchRecording {
- public:
-  ScratchRecording() {
-    std::string name = (std::filesystem::temp_directory_path() / "allocline-bench.XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) abort();
-    directory_ = name;
-    if (!writer_.Open({.directory = directory_.c_str(), .name = "bench", .program = "/bench", .run_id = 0, .flags = 0}))
-      abort();
-  }
-  ~ScratchRecording() { std::filesystem::remove_all(directory_); }
-  RecordingWriter& writer() { return writer_; }
-
- private:
-  std::string directory_;
-  RecordingWriter writer_;
-};
 
 // Walks all stacks, calling child(parent, frame) -> node for what changed; gives the sum of the sites.
 template <typename Child, typename SiteOf>
