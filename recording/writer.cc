@@ -185,6 +185,7 @@ void RecordingWriter::FillHeader(const Identity& identity) {
   h.peak_epoch = 1;
   h.file_bytes = kFirstExtentOffset;
   // The magic comes last: a file without it is not a recording yet.
+  __atomic_thread_fence(__ATOMIC_RELEASE);
   memcpy(h.magic, format::kMagic, sizeof h.magic);
 }
 
@@ -228,6 +229,7 @@ bool RecordingWriter::OpenForChild() {
   // What the child starts from. Sites before nodes: then every site taken over has its node among those taken over.
   // The parent goes on meanwhile; what lies beyond our own (private) capacity is not mapped here and is not ours.
   for (TableKind kind : {TableKind::kSites, TableKind::kNodes, TableKind::kModules}) {
+    if (tables_are_parents_) break;  // this header is of a child that never wrote a table; what it was to take is known
     const uint64_t capacity = tables_[Index(kind)].capacity.load(std::memory_order_relaxed);
     const uint64_t taken = used(kind);
     used_at_fork_[Index(kind)] = taken < capacity ? taken : capacity;
@@ -240,6 +242,7 @@ bool RecordingWriter::OpenForChild() {
   const uint64_t parent_device = device_, parent_inode = inode_;
   UnmapPages(header_, kFirstExtentOffset);
   header_ = nullptr;
+  tables_are_parents_ = true;
   if (!CreateFile()) return false;
   struct stat status {};
   if (!sys::IsError(sys::Fstat(parent_fd, &status)) && status.st_dev == parent_device &&
@@ -273,15 +276,24 @@ void RecordingWriter::FillHeaderOfChild(const FileHeader& parent) {
 }
 
 bool RecordingWriter::PopulateChild() {
+  tables_are_parents_ = false;
   if (CopyTables()) return true;
   // The file refused; what was taken over so far is still mapped and can be copied once more, into memory.
   const FileHeader header = *header_;
+  UnlinkOurs();
   UnmapPages(header_, kFirstExtentOffset);
   header_ = nullptr;
-  sys::Close(fd_);
+  if (DescriptorIsOurs()) sys::Close(fd_);
   if (!CreateInMemory(-static_cast<long>(header.first_errno))) return false;
   FillHeaderOfChild(header);
   return CopyTables();
+}
+
+void RecordingWriter::Truncate(TableKind kind, uint64_t bytes) {
+  uint64_t& used = header_->tables[Index(kind)].used;
+  if (bytes >= used) return;
+  memset(tables_[Index(kind)].base + bytes, 0, used - bytes);
+  StoreRelease(used, bytes);
 }
 
 bool RecordingWriter::CopyTables() {
@@ -304,7 +316,8 @@ bool RecordingWriter::CopyTable(TableKind kind) {
   const uint64_t mapped = table.capacity.load(std::memory_order_relaxed);
   const uint64_t used = used_at_fork_[Index(kind)];
   const uint64_t offset = header_->file_bytes;
-  const long error = AllocateOnDisk(offset, mapped);
+  // The child may have closed all descriptors before its first event.
+  const long error = DescriptorIsOurs() ? AllocateOnDisk(offset, mapped) : -EBADF;
   if (error != 0) {
     header_->first_errno = static_cast<uint32_t>(-error);
     return false;
@@ -412,10 +425,24 @@ bool RecordingWriter::DescriptorIsOurs() {
   return true;
 }
 
+// The name may lead elsewhere by now: the program may have changed its root.
+void RecordingWriter::UnlinkOurs() {
+  struct stat status {};
+  const long fd = sys::Open(path_, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+  if (sys::IsError(fd)) return;
+  const bool ours =
+      !sys::IsError(sys::Fstat(static_cast<int>(fd), &status)) && status.st_dev == device_ && status.st_ino == inode_;
+  sys::Close(static_cast<int>(fd));
+  if (ours) sys::Unlink(path_);
+}
+
 // 0 or -errno. A file size limit is checked first: going over it is a signal (SIGXFSZ), which kills.
 long RecordingWriter::AllocateOnDisk(uint64_t offset, uint64_t bytes) {
   if (offset + bytes > ResourceLimit(RLIMIT_FSIZE)) return -EFBIG;
-  long result = sys::Call(SYS_fallocate, fd_, 0, static_cast<long>(offset), static_cast<long>(bytes));
+  long result = 0;
+  do {
+    result = sys::Call(SYS_fallocate, fd_, 0, static_cast<long>(offset), static_cast<long>(bytes));
+  } while (result == -EINTR);
   if (result != -EOPNOTSUPP && result != -ENOSYS) return result;
   // A file system without fallocate: writing zeros allocates as well.
   alignas(64) static constexpr char kZeros[kPage] = {};

@@ -36,9 +36,13 @@ class RecordingWriter {
 
   // In a forked child: (1) opens a file of its own, cheaply, while the child still has the rights to; the tables are
   // still the parent's and must not be written. (2) maps the child's tables over them: modules, nodes and sites as
-  // copies, all others empty. Only one thread may be here.
+  // copies, all others empty. Only one thread may be here. A child that forks between the two has children of its own
+  // that begin with (1) again, and take over what it would have taken over.
   bool OpenForChild();
   bool PopulateChild();
+  // After PopulateChild(), before anything else is reserved: forgets what lies beyond `bytes` of a table. What the
+  // parent's other threads were at, or went on with, is no business of the child.
+  void Truncate(format::TableKind kind, uint64_t bytes);
 
   // `bytes` at the end of a table, zeroed, or null. The caller fills the record in and stores its tag last (release).
   void* Reserve(format::TableKind kind, uint64_t bytes);
@@ -82,6 +86,7 @@ class RecordingWriter {
   bool Grow(format::TableKind kind, uint64_t needed_capacity);
   bool AddExtent(format::TableKind kind, uint64_t bytes);
   bool DescriptorIsOurs();
+  void UnlinkOurs();
   long AllocateOnDisk(uint64_t offset, uint64_t bytes);
   void MarkFull(format::TableKind kind, uint32_t state_bit, long error);
 
@@ -92,6 +97,7 @@ class RecordingWriter {
   Identity identity_{};
   int fd_ = -1;
   uint64_t device_ = 0, inode_ = 0;
+  bool tables_are_parents_ = false;  // between OpenForChild() and PopulateChild()
   uint64_t used_at_fork_[format::kTableCount] = {};
   char path_[1024] = {};
 };

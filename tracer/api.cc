@@ -14,8 +14,7 @@ namespace {
 int IsTracing() { return g_tracer.ready() && g_tracer.active(); }
 
 int Start() {
-  g_tracer.EnsureOwnRecording();
-  if (!g_tracer.ready()) return ENODATA;
+  if (!g_tracer.EnsureOwnRecording()) return ENODATA;
   g_tracer.SetActive(true);
   return 0;
 }

@@ -78,8 +78,20 @@ void ModuleList::Init(RecordingWriter* recording, const char* executable) {
   entries_ = static_cast<Entry*>(MapPages(kMaxModules * sizeof(Entry)));
 }
 
-// The records were copied with the table, at the same addresses; only the lock may be stuck.
-void ModuleList::InitAfterFork() { lock_.Reset(); }
+// The records were copied with the table, at the same addresses. What follows the last of them the parent's other
+// threads registered since, or were about to: a record without a size would hide all that come after it.
+void ModuleList::InitAfterFork() {
+  lock_.Reset();
+  uint64_t end = 0;
+  for (uint32_t i = 0; i < count_.load(std::memory_order_relaxed); ++i) {
+    const Entry& entry = entries_[i];
+    if (!entry.unloaded.load(std::memory_order_relaxed)) StoreRelaxed(entry.record->unloaded_ns, uint64_t{0});
+    end = static_cast<uint64_t>(reinterpret_cast<std::byte*>(entry.record) -
+                                recording_->base(format::TableKind::kModules)) +
+          entry.record->record_bytes;
+  }
+  recording_->Truncate(format::TableKind::kModules, end);
+}
 
 uint64_t ModuleList::private_bytes() const { return count_.load(std::memory_order_relaxed) * sizeof(Entry); }
 

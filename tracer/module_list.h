@@ -29,6 +29,7 @@ class ModuleList {
  public:
   // `executable`: path of the program, for the loader calls it "". It must outlive this.
   void Init(RecordingWriter* recording, const char* executable);
+  // In a forked child, after its tables were populated and before any other use.
   void InitAfterFork();
 
   // The frame for a return address. `fresh` is set if code was found at an address range used before: what an unwinder

@@ -39,11 +39,17 @@ bool SiteTable::InitAfterFork() {
     if (!Migrate(index, next)) return false;
     index_.store(next, std::memory_order_release);
   }
-  // The parent may have given a node its site after the fork, in the page we copied: such a site is not one of ours.
+  // The parent went on while the tables were copied. A site and its node that do not both name each other are of that
+  // time: no block of ours is charged to such a site, and its node may lie beyond what was copied.
   const uint64_t node_count = recording_->used(TableKind::kNodes) / sizeof(NodeRecord);
+  const uint32_t sites = site_count();
   for (uint64_t i = 1; i < node_count; ++i) {
     const SiteId site = nodes_[i].site;
-    if (site != 0 && (site >= site_count() || NodeOf(site) != i)) StoreRelaxed(nodes_[i].site, 0u);
+    if (site != 0 && (site >= sites || NodeOf(site) != i)) StoreRelaxed(nodes_[i].site, 0u);
+  }
+  for (SiteId site = 1; site < sites; ++site) {
+    const NodeId node = NodeOf(site);
+    if (node != 0 && (node >= node_count || nodes_[node].site != site)) StoreRelaxed(sites_[site].node, 0u);
   }
   return true;
 }

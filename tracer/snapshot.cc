@@ -111,8 +111,7 @@ Payload Encode(uint32_t sites, unsigned char* out) {
 }  // namespace
 
 int TakeSnapshot(const char* label, uint64_t rows) {
-  g_tracer.EnsureOwnRecording();
-  if (!g_tracer.ready()) return ENODATA;
+  if (!g_tracer.EnsureOwnRecording()) return ENODATA;
   SpinLockHolder lock(g_lock);
   if (!lock.held()) return EBUSY;
   RecordingWriter& recording = g_tracer.recording();

@@ -21,6 +21,7 @@
 #include "base/pages.h"
 #include "tracer/next_allocator.h"
 #include "tracer/notice.h"
+#include "tracer/snapshot.h"
 #include "tracer/thread_end.h"
 #include "tracer/unwind_cfi.h"
 #include "tracer/unwind_libunwind.h"
@@ -157,8 +158,7 @@ bool Tracer::EventWasAbandoned(const ThreadState* state, const HookFrame* hook) 
 }
 
 ThreadState* Tracer::StateOfThisThread() {
-  EnsureOwnRecording();
-  if (!ready_.load(std::memory_order_acquire)) return nullptr;
+  if (!EnsureOwnRecording()) return nullptr;
   ThreadState* state = this_thread;
   if (state != nullptr && state->gate != Gate::kWiped) return state;
   state = threads_.Acquire(ThreadKind::kThread);
@@ -333,7 +333,9 @@ void Tracer::Sample() {
 }
 
 void Tracer::TracedMemory(int64_t* live, uint64_t* peak) {
-  EnsureOwnRecording();
+  *live = 0;
+  *peak = 0;
+  if (!EnsureOwnRecording()) return;
   const format::FileHeader& header = recording_.header();
   int64_t total = static_cast<int64_t>(LoadRelaxed(header.live_bytes));
   int64_t above = 0;  // by how much the share of one thread was higher than it is now
@@ -356,7 +358,7 @@ void Tracer::TracedMemory(int64_t* live, uint64_t* peak) {
 }
 
 void Tracer::ResetPeak() {
-  EnsureOwnRecording();
+  if (!EnsureOwnRecording()) return;
   format::FileHeader& header = recording_.header();
   int64_t live = 0;
   uint64_t peak = 0;
@@ -374,7 +376,7 @@ uint64_t Tracer::TracerMemory() const {
 // ---------------------------------------------------------------- control
 
 void Tracer::Clear() {
-  EnsureOwnRecording();
+  if (!EnsureOwnRecording()) return;
   blocks_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
   pages_.TakeAll([this](uintptr_t, Block block) { ChargePage(block); });
   for (TrackedDomain& domain : tracked_) {
@@ -391,7 +393,7 @@ void Tracer::IgnoreThisThread(bool ignore) {
 }
 
 void Tracer::OnUnload() {
-  if (ready() && modules_.NoteUnload()) ForgetCode();
+  if (EnsureOwnRecording() && modules_.NoteUnload()) ForgetCode();
 }
 
 void Tracer::OnExit() {
@@ -399,7 +401,7 @@ void Tracer::OnExit() {
   if (LoadRelaxed(mark_->alive) == kAlive) {
     if (this_thread != nullptr && this_thread->gate != Gate::kWiped) Flush(this_thread);
     Sample();
-  } else if (!child_file_open_) {
+  } else if (!mark_->file_open) {
     return;  // a child of a raw clone that had no event: the recording is its parent's
   }
   StoreRelaxed(recording_.header().end_monotonic_ns, MonotonicNow());
@@ -408,31 +410,37 @@ void Tracer::OnExit() {
 
 // ---------------------------------------------------------------- fork
 
-void Tracer::EnsureOwnRecording() {
+bool Tracer::EnsureOwnRecording() {
   if (__builtin_expect(ready_.load(std::memory_order_acquire) && LoadRelaxed(mark_->alive) != kAlive, 0)) BecomeChild();
+  return ready_.load(std::memory_order_acquire);
 }
 
 // In the atfork handler: the file is made now, while the child still has the rights to (servers change user next); the
-// rest waits for the first event, which a child that only calls exec never has.
+// rest waits for the first event, which a child that only calls exec never has. Another handler may have had one before
+// us, and a signal handler may have one in the middle: then the lock has it wait.
 void Tracer::OnForkChild() {
   if (!ready()) return;
-  if (recording_.OpenForChild()) {
-    child_file_open_ = true;
-  } else {
-    ready_.store(false, std::memory_order_release);
-  }
+  SpinLockHolder lock(mark_->becoming_child);
+  if (!lock.held() || LoadRelaxed(mark_->alive) == kAlive) return;
+  mark_->file_open = recording_.OpenForChild();
+  if (!mark_->file_open) ready_.store(false, std::memory_order_release);
 }
 
 void Tracer::BecomeChild() {
   SpinLockHolder lock(mark_->becoming_child);
-  if (!lock.held() || LoadRelaxed(mark_->alive) == kAlive) return;
-  const bool have_file = child_file_open_ || recording_.OpenForChild();  // no handler ran after a raw clone
-  child_file_open_ = false;
+  if (!lock.held() || LoadRelaxed(mark_->alive) == kAlive || !ready()) return;
+  const bool have_file = mark_->file_open || recording_.OpenForChild();  // no handler ran after a raw clone
+  mark_->file_open = false;
   this_thread = nullptr;
   threads_.InitAfterFork();
-  modules_.InitAfterFork();
   sampling_.store(false, std::memory_order_relaxed);
-  if (!have_file || !recording_.PopulateChild() || !sites_.InitAfterFork() || !InitOrphans()) {
+  ForgetSnapshots();
+  if (!have_file || !recording_.PopulateChild()) {
+    ready_.store(false, std::memory_order_release);
+    return;
+  }
+  modules_.InitAfterFork();
+  if (!sites_.InitAfterFork() || !InitOrphans()) {
     ready_.store(false, std::memory_order_release);
     return;
   }

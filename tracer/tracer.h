@@ -48,8 +48,7 @@ class Tracer {
   Block TakeBlock(void* block) {
     const ThreadState* state = this_thread;
     if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
-      EnsureOwnRecording();  // before the record is taken: a child first counts what it inherited
-      if (!ready_.load(std::memory_order_acquire)) return {};
+      if (!EnsureOwnRecording()) return {};  // before the record is taken: a child first counts what it inherited
     }
     return blocks_.Take(reinterpret_cast<uintptr_t>(block));
   }
@@ -92,8 +91,9 @@ class Tracer {
     if (state->gate != Gate::kWiped) threads_.Release(state);
   }
 
-  // Before anything that touches the recording outside the main path: a forked child gets its own first.
-  void EnsureOwnRecording();
+  // Before anything that touches the recording outside the main path: a forked child gets its own first. False: there
+  // is none.
+  bool EnsureOwnRecording();
   void OnForkChild();
   void OnExit();
   void OnUnload();
@@ -148,11 +148,13 @@ class Tracer {
   static uint64_t PageBytes(Block page) { return page.bytes & ~uint64_t{1}; }
   static uint64_t FirstOfMapping(Block page) { return page.bytes & 1; }
 
-  // What fork wipes: a process-wide word that says "still the process that wrote this", and a lock for the first thread
-  // of a child to take (zero, that is free, in every child).
+  // What fork wipes: a process-wide word that says "still the process that wrote this", a lock for the first thread of
+  // a child to take (zero, that is free, in every child), and whether OnForkChild() of this very process made the file
+  // (its tables are not there yet).
   struct ProcessMark {
     uint64_t alive;
     SpinLock becoming_child;
+    bool file_open;
   };
 
   std::atomic<bool> ready_{false};
@@ -160,7 +162,6 @@ class Tracer {
   bool verify_ = false;
   const Settings* settings_ = nullptr;
   ProcessMark* mark_ = nullptr;
-  bool child_file_open_ = false;  // OnForkChild() made the child's file; its tables are not there yet
   RecordingWriter recording_;
   SiteTable sites_;
   ModuleList modules_;

@@ -15,7 +15,7 @@ constexpr uint64_t kLargestMapping = uint64_t{64} << 30;
 
 // A mapping is recorded page by page, because any part of it can be unmapped, remapped or mapped over.
 void Tracer::OnMap(void* start, size_t bytes, const HookFrame* hook) {
-  if (!ready() || !active() || bytes == 0) return;
+  if (!EnsureOwnRecording() || !active() || bytes == 0) return;
   if (bytes > kLargestMapping) {
     recording_.CountDrop(format::DropReason::kTooLarge, bytes);
     return;
@@ -39,8 +39,7 @@ void Tracer::OnMap(void* start, size_t bytes, const HookFrame* hook) {
 }
 
 void Tracer::OnUnmap(void* start, size_t bytes) {
-  EnsureOwnRecording();
-  if (!ready()) return;
+  if (!EnsureOwnRecording()) return;
   const uintptr_t first = reinterpret_cast<uintptr_t>(start);
   const uintptr_t end = first + RoundUpToPage(bytes);
   for (uintptr_t page = first; page < end; page += kPage) {
@@ -84,8 +83,7 @@ TrackedMap* Tracer::FindTracked(uint32_t domain, bool create) {
 
 int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook) {
   if (domain < format::kFirstCustomDomain) return EINVAL;
-  EnsureOwnRecording();
-  if (!ready() || !active()) return ENODATA;
+  if (!EnsureOwnRecording() || !active()) return ENODATA;
   TrackedMap* blocks = FindTracked(domain, /*create=*/true);
   if (blocks == nullptr) {
     recording_.CountDrop(format::DropReason::kDomainFull, bytes);
@@ -104,8 +102,7 @@ int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFr
 
 int Tracer::Untrack(uint32_t domain, uintptr_t address) {
   if (domain < format::kFirstCustomDomain) return EINVAL;
-  EnsureOwnRecording();
-  if (!ready()) return ENODATA;
+  if (!EnsureOwnRecording()) return ENODATA;
   TrackedMap* blocks = FindTracked(domain, /*create=*/false);
   if (blocks != nullptr) Charge(blocks->Take(address));
   return 0;

@@ -57,8 +57,7 @@ bool FindReporter(char (&path)[1024]) {
 }  // namespace
 
 int LogMemoryUsage(const char* label) {
-  g_tracer.EnsureOwnRecording();
-  if (!g_tracer.ready()) return ENODATA;
+  if (!g_tracer.EnsureOwnRecording()) return ENODATA;
   g_tracer.Sample();
   int64_t live = 0;
   uint64_t peak = 0;
