@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <stdexcept>
 #include <string>
 
@@ -37,8 +38,13 @@ class WrittenRecording {
   }
 
  private:
+  static RecordingWriter* NewWriter() {
+    static std::deque<RecordingWriter> all;
+    return &all.emplace_back();
+  }
+
   TempDir directory_;
-  RecordingWriter* writer_ = new RecordingWriter;
+  RecordingWriter* writer_ = NewWriter();
 };
 
 }  // namespace allocline::testing
