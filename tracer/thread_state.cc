@@ -37,6 +37,8 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
     state->record_index =
         static_cast<uint32_t>(record - reinterpret_cast<ThreadRecord*>(recording_->base(TableKind::kThreads)));
     state->counters.Init(state->record_index);
+    // The peak of the epoch we are in counts from the first event on. (A header that changes it meanwhile voids it.)
+    StoreRelaxed(record->peak_epoch, LoadRelaxed(recording_->header().peak_epoch));
     StoreRelease(record->kind, static_cast<uint32_t>(kind));
   }
   state->tid = sys::GetTid();

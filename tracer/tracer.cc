@@ -280,15 +280,17 @@ void Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool allo
 void Tracer::Flush(ThreadState* state) {
   ThreadRecord& record = *state->record;
   format::FileHeader& header = recording_.header();
-  // The peak first, then the share, then the total: a reader in between may see bytes missing, never twice.
+  // The share before the total: a reader in between may see bytes missing, never twice.
+  const int64_t share = ExchangeRelaxed(record.pending_bytes, int64_t{0});
+  int64_t highest = ExchangeRelaxed(record.pending_peak, int64_t{0});
+  // Above K it is what made us publish, and that is our share; unless a handler that came in the middle published for
+  // us. So a signal moves the peak by K at most.
+  if (highest > kPeakSlackBytes) highest = kPeakSlackBytes;
   const uint32_t epoch = LoadRelaxed(header.peak_epoch);
-  int64_t highest = LoadRelaxed(record.pending_peak);
   if (LoadRelaxed(record.peak_epoch) != epoch) {
     highest = 0;  // it was before reset_peak()
     StoreRelaxed(record.peak_epoch, epoch);
   }
-  StoreRelaxed(record.pending_peak, int64_t{0});
-  const int64_t share = ExchangeRelaxed(record.pending_bytes, int64_t{0});
   const int64_t before = static_cast<int64_t>(AddRelaxed(header.live_bytes, static_cast<uint64_t>(share)));
   const int64_t top = before + (highest > share ? highest : share);
   if (top > 0 && static_cast<uint64_t>(top) > LoadRelaxed(header.peak_bytes)) {
@@ -366,7 +368,7 @@ void Tracer::ResetPeak() {
   if (this_thread != nullptr && this_thread->gate != Gate::kWiped) Flush(this_thread);
   StoreRelaxed(header.peak_bytes, uint64_t{0});
   TracedMemory(&live, &peak);
-  StoreRelaxed(header.peak_bytes, static_cast<uint64_t>(live > 0 ? live : 0));
+  RaiseToAtLeast(header.peak_bytes, static_cast<uint64_t>(live > 0 ? live : 0));
 }
 
 uint64_t Tracer::TracerMemory() const {

@@ -62,10 +62,15 @@ inline bool HoldsBackSignals(const ucontext_t* context) {
   return (context->uc_sigmask.__val[0] >> (SIGALRM - 1) & 1) != 0;
 }
 
-inline void WriteCode(uintptr_t instruction, unsigned char byte) {
-  const uintptr_t page = instruction & ~uintptr_t{4095};
+// The kernel's own code in our address space (vdso) cannot be written to.
+inline bool MakeCodeWritable(uintptr_t instruction) {
   // No function of libc, nor errno: the breakpoint may stand in it.
-  Require(sys::Call(SYS_mprotect, static_cast<long>(page), 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0);
+  const uintptr_t page = instruction & ~uintptr_t{4095};
+  return sys::Call(SYS_mprotect, static_cast<long>(page), 4096, PROT_READ | PROT_WRITE | PROT_EXEC) == 0;
+}
+
+inline void WriteCode(uintptr_t instruction, unsigned char byte) {
+  Require(MakeCodeWritable(instruction));
   *reinterpret_cast<volatile unsigned char*>(instruction) = byte;
 }
 
@@ -180,6 +185,10 @@ bool InterruptAt(Point point, Action action, Interrupt interrupt) {
   state.call = [](void* argument) { (*static_cast<Interrupt*>(argument))(); };
   state.argument = &interrupt;
   TrapHandler handler;
+  if (!MakeCodeWritable(point.instruction)) {
+    Call(action);
+    return false;
+  }
   state.original = *reinterpret_cast<unsigned char*>(point.instruction);
   WriteCode(point.instruction, 0xcc);
   Call(action);

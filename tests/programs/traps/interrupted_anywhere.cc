@@ -4,6 +4,7 @@
 //   leave      a signal handler leaves by longjmp, and never comes back
 //   clone      a child is made that no atfork handler knows of; it allocates
 //   fork       a child is made by fork(); it allocates
+//   peak       a signal handler allocates and frees, in the middle of a malloc of 200,000 bytes
 //
 // The second argument: at how many of the instructions, one in so many. Needs lib_signal_safe_malloc.so behind the
 // tracer: then all of this is legal.
@@ -34,6 +35,20 @@ static void AllocateOnce(unsigned) {
   void* kept = malloc(100);  // LINE: interrupted
   Keep(kept);
 }
+
+static void AllocateMuch(unsigned) {
+  void* gone = malloc(200'000);  // LINE: gone_interrupted any
+  Keep(gone);
+  free(gone);
+}
+
+static void AllocateLittleInHandler() {
+  void* gone = malloc(100);  // LINE: gone_little any
+  Keep(gone);
+  free(gone);
+}
+
+static void AllocateMuchOnANewStack() { Down(stacks, 12, stacks, AllocateMuch); }
 
 static void AllocateOnANewStack() { Down(stacks, 12, stacks, AllocateOnce); }
 
@@ -71,7 +86,9 @@ static pid_t Clone() { return static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, nul
 
 static void Interrupt(Point point, const char* mode) {
   ++stacks;
-  if (mode[0] == 'a') {
+  if (mode[0] == 'p') {
+    interrupted += InterruptAt(point, AllocateMuchOnANewStack, AllocateLittleInHandler);
+  } else if (mode[0] == 'a') {
     interrupted += InterruptAt(point, AllocateOnANewStack, AllocateInHandler);
   } else if (mode[0] == 'l') {
     if (sigsetjmp(target, 1) == 0) {
@@ -96,7 +113,8 @@ int main(int, char** argv) {
     AllocateOnANewStack();
   }
   ++stacks;
-  RecordTrace(AllocateOnANewStack, &trace);
+  const bool much = argv[1][0] == 'p';
+  RecordTrace(much ? AllocateMuchOnANewStack : AllocateOnANewStack, &trace);
   REQUIRE(trace.count < Trace::kMost);
   const unsigned one_in = static_cast<unsigned>(atoi(argv[2]));
   unsigned points = 0;
@@ -110,6 +128,6 @@ int main(int, char** argv) {
   Say("gone_in_handler", {.total_bytes = 8 * n, .total_blocks = n});
   const size_t left = argv[1][0] == 'l' ? stacks - 51 : 0;
   Say("after", {.live_bytes = 10 * left, .live_blocks = left, .total_bytes = 10 * left, .total_blocks = left});
-  const size_t all = stacks;
+  const size_t all = much ? 50 : stacks;
   Say("interrupted", {.live_bytes = 100 * all, .live_blocks = all, .total_bytes = 100 * all, .total_blocks = all});
 }
