@@ -87,7 +87,15 @@ NodeId SiteTable::MakeChild(NodeId parent, Frame frame) {
 // (kNoNode: only look). A `fresh` that lost the race stays behind as a record nobody refers to.
 NodeId SiteTable::FindOrInsert(Index* index, NodeId parent, Frame frame, uint64_t hash, NodeId fresh) {
   const uint64_t desired = uint64_t{Tag(hash)} << 32 | fresh;
-  for (uint64_t probe = 0; probe < kNearProbes + index->capacity;) {
+  for (uint64_t probe = 0;;) {
+    if (probe == kNearProbes + index->capacity) {
+      // Full, for there was no memory when it should have grown; there may be now. What must not be missed is a node
+      // made meanwhile: in a table that is replaced it is copied, so the search begins anew there.
+      if (fresh != kNoNode) Grow(index);
+      index = index->next.load(std::memory_order_acquire);
+      if (index == nullptr) return kNoNode;
+      probe = 0;
+    }
     Slot& place = SlotAt(*index, parent, hash, probe);
     // Acquire: whoever sees a node's id sees its record. Pairs with the CAS below.
     uint64_t slot = place.load(std::memory_order_acquire);
@@ -110,7 +118,6 @@ NodeId SiteTable::FindOrInsert(Index* index, NodeId parent, Frame frame, uint64_
     }
     ++probe;
   }
-  return kNoNode;  // a full table that could not grow: no memory
 }
 
 NodeId SiteTable::MakeNode(NodeId parent, Frame frame) {

@@ -1,6 +1,7 @@
 #include "tracer/site_table.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <map>
@@ -10,6 +11,10 @@
 #include <vector>
 
 #include "tests/tracer/recording_fixture.h"
+
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
 
 namespace allocline::testing {
 namespace {
@@ -64,6 +69,29 @@ TEST_F(SiteTableTest, NoNodeIsFoundThatWasNeverMade) {
   EXPECT_EQ(sites_.Find(3, 0x10), kNoNode);
   EXPECT_EQ(sites_.Find(static_cast<NodeId>(NodeCount() - 1), 0x400000), kNoNode);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !__has_feature(address_sanitizer) && \
+    !__has_feature(thread_sanitizer)
+TEST_F(SiteTableTest, ATableThatFilledForLackOfMemoryGrowsOnceThereIsSome) {
+  std::vector<NodeId> made;
+  made.reserve(4096);
+  // Room for nodes, whose table would be full for good.
+  ASSERT_NE(recording_.writer().Reserve(TableKind::kNodes, 600 << 10), nullptr);
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_AS, &before), 0);
+  const rlimit none = {1 << 20, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &none), 0);
+  NodeId node = kRootNode;
+  for (Frame i = 0; node != kNoNode && i < 100'000; ++i) {
+    node = sites_.Child(kRootNode, 0x400000 + i * 8);
+    if (node != kNoNode && made.size() < made.capacity()) made.push_back(node);
+  }
+  ASSERT_EQ(setrlimit(RLIMIT_AS, &before), 0);
+  ASSERT_EQ(node, kNoNode);
+  for (Frame i = 0; i < 100'000; ++i) ASSERT_NE(sites_.Child(kRootNode, 0x400000 + i * 8), kNoNode);
+  for (size_t i = 0; i < made.size(); ++i) ASSERT_EQ(sites_.Child(kRootNode, 0x400000 + i * 8), made[i]);
+}
+#endif
 
 TEST_F(SiteTableTest, ThreadsThatMeetTheSameContextsWhileTheTableGrowsAgreeOnThem) {
   constexpr int kThreads = 4;
