@@ -184,9 +184,11 @@ void RecordingWriter::FillHeader(const Identity& identity) {
   Text(h.host).Add(names.nodename);
   h.peak_epoch = 1;
   h.file_bytes = kFirstExtentOffset;
-  // The magic comes last: a file without it is not a recording yet.
-  __atomic_thread_fence(__ATOMIC_RELEASE);
-  memcpy(h.magic, format::kMagic, sizeof h.magic);
+  // The magic comes last, in one store: a file without it is not a recording yet. Release: who sees it sees the rest.
+  uint64_t magic = 0;
+  memcpy(&magic, format::kMagic, sizeof magic);
+  static_assert(sizeof h.magic == sizeof magic && offsetof(FileHeader, magic) % sizeof magic == 0);
+  StoreRelease(*reinterpret_cast<uint64_t*>(h.magic), magic);
 }
 
 bool RecordingWriter::Open(const Identity& identity) {
