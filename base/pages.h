@@ -5,6 +5,8 @@
 #ifndef ALLOCLINE_BASE_PAGES_H_
 #define ALLOCLINE_BASE_PAGES_H_
 
+#include <errno.h>
+
 #include "base/raw_syscall.h"
 
 namespace allocline {
@@ -35,6 +37,12 @@ inline void* ReserveAddresses(size_t bytes) {
 }
 
 inline void UnmapPages(void* pages, size_t bytes) { sys::Munmap(pages, bytes); }
+
+// Whether the 8 bytes at `address` can be read. rt_sigprocmask with an impossible `how` copies the mask before it looks
+// further: EFAULT if it cannot, EINVAL if it can. It changes nothing either way.
+inline bool IsReadable(uintptr_t address) {
+  return sys::Call(SYS_rt_sigprocmask, ~0L, static_cast<long>(address), 0, 8) == -EINVAL;
+}
 
 }  // namespace allocline
 

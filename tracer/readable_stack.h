@@ -10,8 +10,6 @@
 #ifndef ALLOCLINE_TRACER_READABLE_STACK_H_
 #define ALLOCLINE_TRACER_READABLE_STACK_H_
 
-#include <errno.h>
-
 #include <cstdint>
 
 #include "base/pages.h"
@@ -29,12 +27,6 @@ class ReadableStack {
   bool Covers(uintptr_t address) {
     if (__builtin_expect(address - low_ < high_ - low_, 1)) return address % 8 == 0;
     return address % 8 == 0 && Extend(address);
-  }
-
-  // rt_sigprocmask with an impossible `how` reads the mask first: EFAULT if it cannot, EINVAL if it can. It changes
-  // nothing either way.
-  static bool IsReadable(uintptr_t address) {
-    return sys::Call(SYS_rt_sigprocmask, ~0L, static_cast<long>(address), 0, 8) == -EINVAL;
   }
 
  private:

@@ -23,7 +23,7 @@
 
 #include <atomic>
 
-#include "base/raw_syscall.h"
+#include "base/pages.h"
 
 namespace allocline {
 namespace {
@@ -46,12 +46,6 @@ struct Libunwind {
 Libunwind g_unwind;
 std::atomic<bool> g_available{false};
 std::atomic<bool> g_step_only{false};
-
-// Whether the kernel can read the 8 bytes at `address`: it copies the signal set before it refuses to know the request.
-bool IsReadable(uintptr_t address) {
-  constexpr long kNoSuchRequest = -1;
-  return sys::Call(SYS_rt_sigprocmask, kNoSuchRequest, static_cast<long>(address), 0, 8) != -EFAULT;
-}
 
 // Pages found readable on this thread, a slot each by the low bits of their number. As in libunwind's own list, a page
 // that is unmapped later stays; only a frame that leads astray would read from it.
