@@ -20,11 +20,13 @@
 //
 // Threads:    all functions may run at once on any thread and in signal handlers; no locks, no waiting.
 // Context:    inside malloc.
-// Invariants: (1) as in ShadowMap, between Insert and Take of an address nobody else owns it;
+// Invariants: (1) as in ShadowMap, between Insert and Take of an address nobody else owns it. TakeAll() takes what it
+//                 does not own: its caller sees to it that no Take() runs meanwhile (Tracer::Clear);
 //             (2) the key makes a block visible: Insert writes `high` before it, Take clears only the key. Who walks
-//             over
-//                 all blocks (a forked child, clear) and sees a key sees the byte that belongs to it. Release and
-//                 acquire on the key pair with each other.
+//                 over all blocks (a forked child, clear) and sees a key sees the byte that belongs to it. Release and
+//                 acquire on the key pair with each other;
+//             (3) a key stands for a block that the allocator has not got back, so its size word can be read. That
+//                 fails for a block that was freed behind our back: walks ask the kernel first, page by page.
 // When full:  Insert() returns false if no memory can be mapped, or the block has 1 TiB.
 #ifndef ALLOCLINE_TRACER_POINTER_MAP_H_
 #define ALLOCLINE_TRACER_POINTER_MAP_H_
@@ -64,9 +66,9 @@ class PointerMap {
     if (__builtin_expect(leaf == nullptr, 0)) return false;
     const uint64_t granule = GranuleOf(address);
     uint16_t& key = leaf->keys[granule];
-    const uint16_t before = __atomic_load_n(&key, __ATOMIC_RELAXED);
     *replaced = {};
-    if (__builtin_expect(before != 0, 0)) *replaced = TakeKey(leaf, granule, address);
+    if (__builtin_expect(__atomic_load_n(&key, __ATOMIC_RELAXED) != 0, 0))
+      *replaced = TakeStale(leaf, granule, address);
     const uint64_t word = SizeWord(address);
     const uint64_t slack = UsableSize(word) - block.bytes;
     if (__builtin_expect(slack > kMaxSlack || (word & kMappedByItself) != 0 || block.site > kMaxSite, 0)) {
@@ -92,7 +94,10 @@ class PointerMap {
     const uint64_t granule = GranuleOf(address);
     const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
     if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address), 0)) return {};
-    return TakeKey(leaf, granule, address);
+    const Block block =
+        __builtin_expect(IsElsewhere(key), 0) ? elsewhere_.Take(address) : Unpack(key, leaf->high[granule], address);
+    __atomic_store_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
+    return block;
   }
 
   Block Find(uintptr_t address) const {
@@ -103,24 +108,29 @@ class PointerMap {
     const uint64_t granule = GranuleOf(address);
     const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
     if (key == 0 || (key & kHalfBit) != HalfBit(address)) return {};
-    if ((key & kLowSiteMask) == kElsewhere) return elsewhere_.Find(address);
-    return Unpack(key, leaf->high[granule], address);
+    return Look(key, leaf->high[granule], address);
   }
 
   // Calls visit(address, block) for every live block. Blocks that come or go meanwhile may be seen or not.
   template <typename Visitor>
   void ForEach(Visitor visit) const {
     if (!compact_) return elsewhere_.ForEach(visit);
-    ForEachKey([&](uintptr_t address) { visit(address, Find(address)); });
+    ForEachKey([&](Leaf* leaf, uint64_t granule, uint16_t key, uintptr_t address) {
+      visit(address, Look(key, leaf->high[granule], address));
+    });
   }
 
-  // Forgets every block, calling visit(address, block) for each one that this call took.
+  // Forgets every block, calling visit(address, block) for each one that this call took. Insert() may run meanwhile;
+  // Take() must not: it could take the same block, and give it back to the allocator while we look at its size word.
   template <typename Visitor>
   void TakeAll(Visitor visit) {
     if (!compact_) return elsewhere_.TakeAll(visit);
-    ForEachKey([&](uintptr_t address) {
-      const Block block = Take(address);
-      if (block.site != 0) visit(address, block);
+    ForEachKey([&](Leaf* leaf, uint64_t granule, uint16_t key, uintptr_t address) {
+      const Block block = Look(key, leaf->high[granule], address);
+      if (!__atomic_compare_exchange_n(&leaf->keys[granule], &key, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+        return;
+      if (IsElsewhere(key)) elsewhere_.Take(address);
+      visit(address, block);
     });
   }
 
@@ -151,29 +161,42 @@ class PointerMap {
 
   static uint64_t GranuleOf(uintptr_t address) { return (address >> kGranuleShift) & (kGranulesPerLeaf - 1); }
   static uint16_t HalfBit(uintptr_t address) { return static_cast<uint16_t>((address & 16) << 11); }
+  static bool IsElsewhere(uint16_t key) { return (key & kLowSiteMask) == kElsewhere; }
   static Block Unpack(uint16_t key, uint8_t high, uintptr_t address) {
     const uint64_t slack = (key >> kLowSiteBits) & kMaxSlack;
     return {uint32_t{high} << kLowSiteBits | (key & kLowSiteMask), UsableSize(SizeWord(address)) - slack};
   }
-
-  Block TakeKey(Leaf* leaf, uint64_t granule, uintptr_t address) {
-    const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_RELAXED);
-    const bool is_elsewhere = (key & kLowSiteMask) == kElsewhere;
-    const Block block =
-        __builtin_expect(is_elsewhere, 0) ? elsewhere_.Take(address) : Unpack(key, leaf->high[granule], address);
-    __atomic_store_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
-    return block;
+  Block Look(uint16_t key, uint8_t high, uintptr_t address) const {
+    return IsElsewhere(key) ? elsewhere_.Find(address) : Unpack(key, high, address);
   }
 
+  // What stands in the granule of a new block: a block that was freed behind our back, for two cannot be there. Of its
+  // size what is left is the new block's size word, if it began at the same place.
+  __attribute__((noinline)) Block TakeStale(Leaf* leaf, uint64_t granule, uintptr_t new_block) {
+    const uint16_t key = __atomic_exchange_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
+    if (key == 0) return {};
+    const uintptr_t address = (new_block & ~uintptr_t{31}) + ((key & kHalfBit) != 0 ? 16 : 0);
+    return IsElsewhere(key) ? elsewhere_.Take(address) : Unpack(key, leaf->high[granule], new_block);
+  }
+
+  // Calls visit(leaf, granule, key, address) for each key whose block can be looked at.
   template <typename Visitor>
   void ForEachKey(Visitor visit) const {
     WrittenPages written;
+    uintptr_t readable_page = 0;
     regions_.ForEach(written, [&](uintptr_t region, Leaf* leaf) {
       for (uint64_t first = 0; first < kGranulesPerLeaf; first += kKeysPerPage) {
         if (!written.Contains(&leaf->keys[first])) continue;
         for (uint64_t i = first; i < first + kKeysPerPage; ++i) {
           const uint16_t key = __atomic_load_n(&leaf->keys[i], __ATOMIC_ACQUIRE);
-          if (key != 0) visit(region + (i << kGranuleShift) + ((key & kHalfBit) != 0 ? 16 : 0));
+          if (key == 0) continue;
+          const uintptr_t address = region + (i << kGranuleShift) + ((key & kHalfBit) != 0 ? 16 : 0);
+          const uintptr_t page = (address - sizeof(uint64_t)) / kPage;
+          if (page != readable_page && !IsElsewhere(key)) {
+            if (!IsReadable(address - sizeof(uint64_t))) continue;
+            readable_page = page;
+          }
+          visit(leaf, i, key, address);
         }
       }
     });

@@ -32,9 +32,10 @@ ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, i
     errno = EINVAL;
     return MAP_FAILED;
   }
-  const bool fixed = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
-  if (fixed && Recording()) g_tracer.OnUnmap(hint, bytes);
+  const bool replaces = Recording() && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+  if (replaces) g_tracer.BeforeUnmap(hint, bytes);
   void* start = WithErrno(sys::Mmap(hint, bytes, protection, flags, fd, static_cast<uint64_t>(offset)));
+  if (replaces) g_tracer.AfterUnmap(hint, bytes, start != MAP_FAILED);
   if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
   return start;
 }
@@ -42,30 +43,38 @@ ALLOCLINE_HOOK void* mmap64(void* hint, size_t bytes, int protection, int flags,
     __attribute__((alias("mmap")));
 
 ALLOCLINE_HOOK int munmap(void* start, size_t bytes) {
-  if (Recording() && bytes != 0 && (reinterpret_cast<uintptr_t>(start) & 4095) == 0) g_tracer.OnUnmap(start, bytes);
+  const bool recording = Recording();
+  if (recording) g_tracer.BeforeUnmap(start, bytes);
   const long result = sys::Munmap(start, bytes);
-  if (!sys::IsError(result)) return 0;
+  if (recording) g_tracer.AfterUnmap(start, bytes, result == 0);
+  if (result == 0) return 0;
   errno = static_cast<int>(-result);
   return -1;
 }
 
 ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags, ...) {
-  void* new_address = nullptr;
-  if ((flags & MREMAP_FIXED) != 0) {
+  void* target = nullptr;
+  if ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0) {  // with the second it is a hint
     va_list arguments;
     va_start(arguments, flags);
-    new_address = va_arg(arguments, void*);
+    target = va_arg(arguments, void*);
     va_end(arguments);
   }
+  const bool recording = Recording();
   const bool was_recorded =
-      Recording() && g_tracer.Find(allocline::format::kDomainMmap, reinterpret_cast<uintptr_t>(old)).site != 0;
-  void* start = WithErrno(
-      reinterpret_cast<void*>(sys::Call(SYS_mremap, reinterpret_cast<long>(old), static_cast<long>(old_bytes),
-                                        static_cast<long>(bytes), flags, reinterpret_cast<long>(new_address))));
-  if (start == MAP_FAILED || !was_recorded) return start;
-  // As with realloc, the mapping is now the remapper's. With old size 0 the old mapping stays.
-  if (old_bytes != 0) g_tracer.OnUnmap(old, old_bytes);
-  g_tracer.OnMap(start, bytes, HOOK_FRAME);
+      recording && g_tracer.Find(allocline::format::kDomainMmap, reinterpret_cast<uintptr_t>(old)).site != 0;
+  const bool replaces = recording && (flags & MREMAP_FIXED) != 0;
+  // With an old size of 0 the pages are shared with the old mapping, which stays; with DONTUNMAP it stays, empty.
+  const bool leaves = was_recorded && old_bytes != 0 && (flags & MREMAP_DONTUNMAP) == 0;
+  if (replaces) g_tracer.BeforeUnmap(target, bytes);
+  if (leaves) g_tracer.BeforeUnmap(old, old_bytes);
+  void* start =
+      WithErrno(reinterpret_cast<void*>(sys::Call(SYS_mremap, reinterpret_cast<long>(old), static_cast<long>(old_bytes),
+                                                  static_cast<long>(bytes), flags, reinterpret_cast<long>(target))));
+  if (replaces) g_tracer.AfterUnmap(target, bytes, start != MAP_FAILED);
+  if (leaves) g_tracer.AfterUnmap(old, old_bytes, start != MAP_FAILED);
+  // As with realloc, the mapping is now the remapper's.
+  if (was_recorded && start != MAP_FAILED) g_tracer.OnMap(start, bytes, HOOK_FRAME);
   return start;
 }
 

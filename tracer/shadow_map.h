@@ -10,7 +10,8 @@
 // Invariants: a word is written by Insert after the allocator returned the block and before the program sees it, and
 //             taken before the allocator gets the block back: between the two nobody else owns the address, so plain
 //             stores suffice and relaxed order is enough (the program itself orders the hand-over of a block between
-//             threads, or it has a data race of its own).
+//             threads, or it has a data race of its own). Where that does not hold, pages that another thread may
+//             unmap, there are Replace() and TakeShared(): one of those who are at a word gets it.
 // When full:  Insert() returns false if no memory can be mapped, or the block does not fit a word.
 #ifndef ALLOCLINE_TRACER_SHADOW_MAP_H_
 #define ALLOCLINE_TRACER_SHADOW_MAP_H_
@@ -49,6 +50,23 @@ class ShadowMap {
     const uint64_t word = __atomic_load_n(&slot, __ATOMIC_RELAXED);
     if (word != 0) __atomic_store_n(&slot, 0, __ATOMIC_RELAXED);
     return Unpack(word);
+  }
+
+  // The same, when others may be at it too.
+  Block TakeShared(uintptr_t address) {
+    Leaf* leaf = regions_.Find(address);
+    if (leaf == nullptr) return {};
+    uint64_t& slot = leaf->words[SlotOf(address)];
+    if (__atomic_load_n(&slot, __ATOMIC_RELAXED) == 0) return {};
+    return Unpack(__atomic_exchange_n(&slot, 0, __ATOMIC_RELAXED));
+  }
+  // Puts `desired` (site 0: nothing) in the place of `expected`. False if that does not stand there.
+  bool Replace(uintptr_t address, Block expected, Block desired) {
+    Leaf* leaf = regions_.Find(address);
+    if (leaf == nullptr) return false;
+    uint64_t word = Pack(expected);
+    return __atomic_compare_exchange_n(&leaf->words[SlotOf(address)], &word, Pack(desired), false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
   }
 
   Block Find(uintptr_t address) const {

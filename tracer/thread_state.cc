@@ -1,9 +1,11 @@
 #include "tracer/thread_state.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/clock.h"
 #include "base/pages.h"
 
 namespace allocline {
@@ -18,6 +20,7 @@ bool ThreadIsGone(int tid) { return tid == sys::GetTid() || sys::Call(SYS_tgkill
 
 void ThreadStates::InitAfterFork() {
   ended_lock_.Reset();
+  all_.store(nullptr, std::memory_order_relaxed);
   ended_ = nullptr;  // the parent's states are wiped; their pages stay behind
   private_bytes_.store(0, std::memory_order_relaxed);
 }
@@ -40,6 +43,12 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
     // The peak of the epoch we are in counts from the first event on. (A header that changes it meanwhile voids it.)
     StoreRelaxed(record->peak_epoch, LoadRelaxed(recording_->header().peak_epoch));
     StoreRelease(record->kind, static_cast<uint32_t>(kind));
+    if (kind == format::ThreadKind::kThread) {
+      state->next = all_.load(std::memory_order_relaxed);
+      // Release: who finds the state finds its `next`. Pairs with the acquire in WaitForEventsInProgress().
+      while (!all_.compare_exchange_weak(state->next, state, std::memory_order_release, std::memory_order_relaxed)) {
+      }
+    }
   }
   state->tid = sys::GetTid();
   state->stack.Forget();
@@ -69,6 +78,25 @@ ThreadState* ThreadStates::TakeEnded() {
     return state;
   }
   return nullptr;
+}
+
+// Dekker's pattern with its two halves of unequal cost: an event stores its mark and then looks whether it may go on
+// (with no fence between: it runs a billion times), we have stored that it may not and then look at the marks. The
+// kernel makes the fence for both, by running one on each processor that runs a thread of ours (membarrier(2)). So one
+// of the two sees the other's store.
+void ThreadStates::WaitForEventsInProgress(const ThreadState* self) const {
+  if (sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == -EPERM) {  // not registered for it yet
+    sys::Call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
+    sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
+  }
+  constexpr uint64_t kPatienceNs = 100'000'000;
+  const uint64_t deadline = MonotonicNow() + kPatienceNs;
+  for (const ThreadState* state = all_.load(std::memory_order_acquire); state != nullptr; state = state->next) {
+    const auto in_progress = [state] {
+      return LoadAcquire(state->taking) != 0 || LoadAcquire(state->gate) == Gate::kInside;
+    };
+    while (state != self && in_progress() && MonotonicNow() < deadline) sys::Yield();
+  }
 }
 
 void ThreadStates::RefreshName(ThreadState* state) {

@@ -6,7 +6,8 @@
 // gone: destructors that run after ours may still free. So the recording grows with the number of threads at once, not
 // with the number there ever were. Threads that end without running key destructors (raw clone) keep theirs.
 //
-// Threads: a state is used by its thread, and by signal handlers on it.
+// Threads: a state is used by its thread, and by signal handlers on it. Others only look whether it is in the middle of
+//          an event (WaitForEventsInProgress), at `gate` and `taking`.
 #ifndef ALLOCLINE_TRACER_THREAD_STATE_H_
 #define ALLOCLINE_TRACER_THREAD_STATE_H_
 
@@ -37,15 +38,34 @@ struct LastStack {
 
 struct ThreadState {
   Gate gate;
+  uint32_t taking;  // how deep in taking blocks out of the pointer map: TakingMark
   int tid;
   const HookFrame* inside;  // where on the stack the event is that closed the gate
   uintptr_t inside_return_address;
   uint32_t record_index;
   format::ThreadRecord* record;
+  ThreadState* next;  // of all states of the process
   ThreadState* next_ended;
   ThreadCounters counters;
   LastStack last;
   StackCache stack;
+};
+
+// While one exists, its thread is between looking at a block's record and having taken it. What handlers do on top of
+// it they undo before they return, so a load and a store are as good as one instruction.
+class TakingMark {
+ public:
+  explicit TakingMark(ThreadState* state) : state_(state) {
+    StoreRelaxed(state_->taking, LoadRelaxed(state_->taking) + 1);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);  // the other half of the barrier is in WaitForEventsInProgress()
+  }
+  // Release: who sees that it is over sees what was done. Pairs with the acquire in WaitForEventsInProgress().
+  ~TakingMark() { StoreRelease(state_->taking, LoadRelaxed(state_->taking) - 1); }
+  TakingMark(const TakingMark&) = delete;
+  TakingMark& operator=(const TakingMark&) = delete;
+
+ private:
+  ThreadState* state_;
 };
 
 // The states of a process.
@@ -59,6 +79,11 @@ class ThreadStates {
   // The calling thread's state is no longer needed, but for what its last destructors still free.
   void Release(ThreadState* state);
 
+  // Returns once every event has ended that was in progress on another thread, `self` being the calling one's state:
+  // an event that begins later sees what was stored before the call. An event whose end never comes, because a signal
+  // handler left it by longjmp, is waited for a tenth of a second.
+  void WaitForEventsInProgress(const ThreadState* self) const;
+
   static void RefreshName(ThreadState* state);
   uint64_t private_bytes() const { return private_bytes_.load(std::memory_order_relaxed); }
 
@@ -66,6 +91,7 @@ class ThreadStates {
   ThreadState* TakeEnded();
 
   RecordingWriter* recording_ = nullptr;
+  std::atomic<ThreadState*> all_{nullptr};  // states are added, never removed
   SpinLock ended_lock_;
   ThreadState* ended_ = nullptr;  // guarded by ended_lock_
   std::atomic<uint64_t> private_bytes_{0};

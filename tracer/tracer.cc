@@ -6,7 +6,7 @@
 //     handler, or from libc on our behalf; it is recorded with a stack of one frame, its caller.
 //  3. Counters are added to by single instructions, so nested events cannot be lost.
 //  4. Order on allocation: site, counters, pointer map. On deallocation: pointer map, counters, real free.
-//  5. Locks: ProcessMark.becoming_child before everything; each other lock is a leaf.
+//  5. Locks: ProcessMark.becoming_child before everything, then clear_lock_; each other lock is a leaf.
 //  6. fork: the states of threads and the ProcessMark are wiped by the kernel, so the first event of a child, whatever
 //     thread and however it was made, comes to BecomeChild(). Nothing writes to the parent's tables before.
 //  7. vfork: the child is the parent, in all that concerns memory. Nothing to do.
@@ -90,12 +90,15 @@ bool Tracer::InitOrphans() {
 
 void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
   ThreadState* state = this_thread;
-  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen || !active_.load(std::memory_order_relaxed), 0)) {
+  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {
     OnAllocSlow(block, bytes, hook);
     return block;
   }
   CloseGate(state, hook);
-  RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
+  // Only now: stop() waits for those whose gate is closed.
+  if (__builtin_expect(active_.load(std::memory_order_relaxed), 1)) {
+    RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
+  }
   OpenGate(state);
   return block;
 }
@@ -149,8 +152,7 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
 bool Tracer::EventWasAbandoned(const ThreadState* state, const HookFrame* hook) {
   if (hook < state->inside) {
     const uintptr_t slot = state->inside->slot();
-    return !ReadableStack::IsReadable(slot) ||
-           *reinterpret_cast<const volatile uintptr_t*>(slot) != state->inside_return_address;
+    return !IsReadable(slot) || *reinterpret_cast<const volatile uintptr_t*>(slot) != state->inside_return_address;
   }
   stack_t alternate{};
   return !sys::IsError(sys::Call(SYS_sigaltstack, 0, reinterpret_cast<long>(&alternate))) &&
@@ -223,10 +225,10 @@ NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
 }
 
 inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
-  CountAlloc(state, site, bytes, 1);
+  const SiteId charged = CountAlloc(state, site, bytes, 1);
   Block stale;
-  if (__builtin_expect(!blocks_.Insert(address, {site, bytes}, &stale), 0)) {
-    InsertFailed(state, {site, bytes});
+  if (__builtin_expect(!blocks_.Insert(address, {charged, bytes}, &stale), 0)) {
+    InsertFailed(state, {charged, bytes});
     return;
   }
   // A record that was still there is of a block whose free we did not see (an allocator that frees behind our back,
@@ -238,11 +240,7 @@ inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t addre
 void Tracer::InsertFailed(ThreadState* state, Block block) {
   const bool too_large = block.bytes >= uint64_t{1} << 40;
   recording_.CountDrop(too_large ? format::DropReason::kTooLarge : format::DropReason::kPointerMapFull, block.bytes);
-  if (state != nullptr) {
-    RecordFree(state, block);
-  } else {
-    CountOrphan(block.site, block.bytes, 1, false);
-  }
+  CountFree(state, block);
 }
 
 // ---------------------------------------------------------------- deallocation
@@ -256,16 +254,24 @@ bool Tracer::OnFree(void* block) {
 
 void Tracer::ChargeSlow(Block block) {
   ThreadState* state = StateOfThisThread();
-  if (state != nullptr) {
-    RecordFree(state, block);
-  } else if (ready()) {
-    CountOrphan(block.site, block.bytes, 1, false);
-  }
+  if (ready()) CountFree(state, block);
+}
+
+Block Tracer::TakeBlockSlow(void* block) {
+  // Before the record is taken: a child first counts what it inherited.
+  ThreadState* state = StateOfThisThread();
+  if (state != nullptr) return TakeBlock(block);
+  return ready() ? TakeBlockLocked(block) : Block{};
+}
+
+Block Tracer::TakeBlockLocked(void* block) {
+  const SpinLockHolder lock(clear_lock_);
+  return blocks_.Take(reinterpret_cast<uintptr_t>(block));
 }
 
 // Events of a thread that has no counters for the site, because memory or the recording is full: everybody adds to the
 // same chunk, which has only the first sites; others are charged to kOverflowSite, where the totals stay right.
-void Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc) {
+SiteId Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc) {
   if (site >= format::kSitesPerChunk) site = format::kOverflowSite;
   Counter& counter = orphans_->counters[site];
   AddRelaxed(alloc ? counter.allocated_bytes : counter.freed_bytes, bytes);
@@ -273,6 +279,7 @@ void Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool allo
   format::FileHeader& header = recording_.header();
   const uint64_t before = AddRelaxed(header.live_bytes, alloc ? bytes : ~bytes + 1);
   if (alloc) RaiseToAtLeast(header.peak_bytes, before + bytes);
+  return site;
 }
 
 // ---------------------------------------------------------------- totals
@@ -377,12 +384,21 @@ uint64_t Tracer::TracerMemory() const {
 
 // ---------------------------------------------------------------- control
 
+// A block is taken by a plain load and store (PointerMap), which is right as long as only its owner takes it. Here
+// blocks are taken that other threads are just freeing. So: from the first store on takings go through a lock; when
+// those are over that began before, this one has it.
 void Tracer::Clear() {
-  if (!EnsureOwnRecording()) return;
-  blocks_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
+  ThreadState* self = StateOfThisThread();
+  if (!ready()) return;
+  clearing_.fetch_add(1, std::memory_order_relaxed);
+  threads_.WaitForEventsInProgress(self);
+  {
+    const SpinLockHolder lock(clear_lock_);
+    blocks_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
+  }
+  clearing_.fetch_sub(1, std::memory_order_release);
   pages_.TakeAll([this](uintptr_t, Block block) { ChargePage(block); });
   for (TrackedDomain& domain : tracked_) {
-    if (!domain.usable.load(std::memory_order_acquire)) continue;
     domain.blocks.TakeAll([this](uintptr_t, Block block) { Charge(block); });
   }
   ResetPeak();
@@ -436,6 +452,8 @@ void Tracer::BecomeChild() {
   this_thread = nullptr;
   threads_.InitAfterFork();
   sampling_.store(false, std::memory_order_relaxed);
+  clear_lock_.Reset();
+  clearing_.store(0, std::memory_order_relaxed);
   ForgetSnapshots();
   if (!have_file || !recording_.PopulateChild()) {
     ready_.store(false, std::memory_order_release);
@@ -462,7 +480,6 @@ void Tracer::InheritLiveBlocks() {
   pages_.ForEach(
       [&](uintptr_t, Block page) { CountAlloc(inherited, page.site, PageBytes(page), FirstOfMapping(page)); });
   for (TrackedDomain& domain : tracked_) {
-    if (!domain.usable.load(std::memory_order_relaxed)) continue;
     domain.blocks.ForEach([&](uintptr_t, Block block) { CountAlloc(inherited, block.site, block.bytes, 1); });
   }
   Flush(inherited);

@@ -46,11 +46,16 @@ class Tracer {
 
   // For realloc, which may fail: take the record out, and then either charge it as freed or put it back.
   Block TakeBlock(void* block) {
-    const ThreadState* state = this_thread;
-    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
-      if (!EnsureOwnRecording()) return {};  // before the record is taken: a child first counts what it inherited
+    ThreadState* state = this_thread;
+    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) return TakeBlockSlow(block);
+    {
+      const TakingMark mark(state);
+      // Acquire: pairs with the end of Clear(), whose takings are then seen.
+      if (__builtin_expect(clearing_.load(std::memory_order_acquire) == 0, 1)) {
+        return blocks_.Take(reinterpret_cast<uintptr_t>(block));
+      }
     }
-    return blocks_.Take(reinterpret_cast<uintptr_t>(block));
+    return TakeBlockLocked(block);
   }
   void Charge(Block block) {
     if (block.site == 0) return;
@@ -59,7 +64,7 @@ class Tracer {
       ChargeSlow(block);
       return;
     }
-    RecordFree(state, block);
+    CountFree(state, block);
   }
   void PutBack(void* address, Block block) {
     Block none;
@@ -69,7 +74,10 @@ class Tracer {
   // --- other domains: ranges of pages, and blocks of the program's own pools ---
 
   void OnMap(void* start, size_t bytes, const HookFrame* hook);
-  void OnUnmap(void* start, size_t bytes);
+  // Around a call that takes mappings away, which may fail: and once it has not, another thread may be given the range
+  // before we are back. So the records are marked before, and those that still are marked are taken after.
+  void BeforeUnmap(void* start, size_t bytes);
+  void AfterUnmap(void* start, size_t bytes, bool unmapped);
   // 0, or an errno: EINVAL for a domain or address that cannot be tracked, ENOMEM, ENOSPC (too many domains).
   int Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook);
   int Untrack(uint32_t domain, uintptr_t address);
@@ -109,6 +117,8 @@ class Tracer {
  private:
   void OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
   void ChargeSlow(Block block);
+  Block TakeBlockSlow(void* block);
+  Block TakeBlockLocked(void* block);
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
   void Verify(ThreadState* state, const HookFrame* hook, SiteId site);
@@ -119,9 +129,10 @@ class Tracer {
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
   void InsertFailed(ThreadState* state, Block block);
-  void CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);
-  void RecordFree(ThreadState* state, Block block, uint64_t blocks = 1);
-  void CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc);
+  // Both take a null state. The first gives the site that was charged: another than `site` when there was no room.
+  SiteId CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);
+  void CountFree(ThreadState* state, Block block, uint64_t blocks = 1);
+  SiteId CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc);
   void AddPending(ThreadState* state, uint64_t bytes);
   void SubtractPending(ThreadState* state, uint64_t bytes);
   void Flush(ThreadState* state);
@@ -136,17 +147,22 @@ class Tracer {
   static void CloseGate(ThreadState* state, const HookFrame* hook) {
     state->inside = hook;
     state->inside_return_address = hook->return_address;
-    state->gate = Gate::kInside;
+    StoreRelaxed(state->gate, Gate::kInside);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
   }
+  // Release: pairs with WaitForEventsInProgress().
   static void OpenGate(ThreadState* state) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    state->gate = Gate::kOpen;
+    StoreRelease(state->gate, Gate::kOpen);
   }
 
-  // A word of the page map: the bytes of a page, one more for the first page of a mapping.
-  static uint64_t PageBytes(Block page) { return page.bytes & ~uint64_t{1}; }
-  static uint64_t FirstOfMapping(Block page) { return page.bytes & 1; }
+  // A word of the page map: the bytes of a page, and below them two flags.
+  static constexpr uint64_t kFirstOfMapping = 1;
+  static constexpr uint64_t kLeaving = 2;
+  static uint64_t PageBytes(Block page) { return page.bytes & ~(kFirstOfMapping | kLeaving); }
+  static uint64_t FirstOfMapping(Block page) { return page.bytes & kFirstOfMapping; }
+  template <typename Visitor>
+  void ForEachPage(void* start, size_t bytes, Visitor visit);
 
   // What fork wipes: a process-wide word that says "still the process that wrote this", a lock for the first thread of
   // a child to take (zero, that is free, in every child), and whether OnForkChild() of this very process made the file
@@ -169,12 +185,13 @@ class Tracer {
   PointerMap blocks_;
   PageMap pages_;
   format::CounterChunk* orphans_ = nullptr;  // of thread record 0, group 0: added to by anyone
+  std::atomic<uint32_t> clearing_{0};        // how many threads are in Clear(): then blocks are taken under the lock
+  SpinLock clear_lock_;
   std::atomic<int64_t> sampled_live_{0};
   std::atomic<bool> sampling_{false};
 
   struct TrackedDomain {
     std::atomic<uint32_t> domain{0};
-    std::atomic<bool> usable{false};
     TrackedMap blocks;
   };
   TrackedDomain tracked_[format::kMaxCustomDomains];
@@ -184,19 +201,18 @@ extern Tracer g_tracer;
 
 // ---------------------------------------------------------------- counting, inline
 
-inline void Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks) {
+inline SiteId Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks) {
   format::Counter* counter = __builtin_expect(state == nullptr, 0) ? nullptr : state->counters.At(site, recording_);
-  if (__builtin_expect(counter == nullptr, 0)) {
-    CountOrphan(site, bytes, blocks, true);
-    return;
-  }
+  if (__builtin_expect(counter == nullptr, 0)) return CountOrphan(site, bytes, blocks, true);
   AddOwned(counter->allocated_bytes, bytes);
   AddOwned(counter->allocated_blocks, blocks);
   AddPending(state, bytes);
+  return site;
 }
 
-inline void Tracer::RecordFree(ThreadState* state, Block block, uint64_t blocks) {
-  format::Counter* counter = state->counters.At(block.site, recording_);
+inline void Tracer::CountFree(ThreadState* state, Block block, uint64_t blocks) {
+  format::Counter* counter =
+      __builtin_expect(state == nullptr, 0) ? nullptr : state->counters.At(block.site, recording_);
   if (__builtin_expect(counter == nullptr, 0)) {
     CountOrphan(block.site, block.bytes, blocks, false);
     return;

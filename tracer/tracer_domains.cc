@@ -20,63 +20,74 @@ void Tracer::OnMap(void* start, size_t bytes, const HookFrame* hook) {
     recording_.CountDrop(format::DropReason::kTooLarge, bytes);
     return;
   }
-  OnUnmap(start, bytes);  // MAP_FIXED replaces what was there
+  // What is recorded there was unmapped without us, or just now by a thread that is not back from it yet.
+  ForEachPage(start, bytes, [this](uintptr_t page, Block) { ChargePage(pages_.TakeShared(page)); });
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, format::kDomainMmap, &state);
   if (site == 0) return;
   const uintptr_t first = reinterpret_cast<uintptr_t>(start);
   const uintptr_t end = first + RoundUpToPage(bytes);
   for (uintptr_t page = first; page < end; page += kPage) {
-    const uint64_t is_first = page == first ? 1 : 0;
-    CountAlloc(state, site, kPage, is_first);
+    const uint64_t flag = page == first ? kFirstOfMapping : 0;
+    const SiteId charged = CountAlloc(state, site, kPage, flag);
     Block replaced;
-    if (!pages_.Insert(page, {site, kPage | is_first}, &replaced)) {
+    if (!pages_.Insert(page, {charged, kPage | flag}, &replaced)) {
       recording_.CountDrop(format::DropReason::kPointerMapFull, end - page);
-      if (state != nullptr) RecordFree(state, {site, kPage}, is_first);
+      CountFree(state, {charged, kPage}, flag);
       return;
     }
   }
 }
 
-void Tracer::OnUnmap(void* start, size_t bytes) {
-  if (!EnsureOwnRecording()) return;
+// Calls visit(page, block) for each recorded page of the range.
+template <typename Visitor>
+void Tracer::ForEachPage(void* start, size_t bytes, Visitor visit) {
   const uintptr_t first = reinterpret_cast<uintptr_t>(start);
+  if (bytes > ~uintptr_t{0} - kPage || first + RoundUpToPage(bytes) < first) return;  // no such range
   const uintptr_t end = first + RoundUpToPage(bytes);
   for (uintptr_t page = first; page < end; page += kPage) {
     if (!pages_.Covers(page)) {
       page = pages_.EndOfRegion(page) - kPage;  // nothing recorded in this region: on to the next
       continue;
     }
-    ChargePage(pages_.Take(page));
+    const Block block = pages_.Find(page);
+    if (block.site != 0) visit(page, block);
   }
+}
+
+void Tracer::BeforeUnmap(void* start, size_t bytes) {
+  if (!EnsureOwnRecording()) return;
+  ForEachPage(start, bytes, [this](uintptr_t page, Block block) {
+    pages_.Replace(page, block, {block.site, block.bytes | kLeaving});
+  });
+}
+
+void Tracer::AfterUnmap(void* start, size_t bytes, bool unmapped) {
+  if (!ready()) return;
+  ForEachPage(start, bytes, [this, unmapped](uintptr_t page, Block block) {
+    if ((block.bytes & kLeaving) == 0) return;  // a mapping that came after
+    const Block kept = {block.site, block.bytes & ~kLeaving};
+    if (pages_.Replace(page, block, unmapped ? Block{} : kept) && unmapped) ChargePage(kept);
+  });
 }
 
 void Tracer::ChargePage(Block page) {
   if (page.site == 0) return;
   ThreadState* state = StateOfThisThread();
-  const Block bytes_only = {page.site, PageBytes(page)};
-  if (state != nullptr) {
-    RecordFree(state, bytes_only, FirstOfMapping(page));
-  } else if (ready()) {
-    CountOrphan(page.site, PageBytes(page), FirstOfMapping(page), false);
-  }
+  if (ready()) CountFree(state, {page.site, PageBytes(page)}, FirstOfMapping(page));
 }
 
 // ---------------------------------------------------------------- track / untrack
 
 TrackedMap* Tracer::FindTracked(uint32_t domain, bool create) {
   for (TrackedDomain& tracked : tracked_) {
-    uint32_t present = tracked.domain.load(std::memory_order_acquire);
+    uint32_t present = tracked.domain.load(std::memory_order_relaxed);
     if (present == 0) {
       if (!create) return nullptr;
-      if (tracked.domain.compare_exchange_strong(present, domain, std::memory_order_acq_rel)) {
-        // The winner makes the map; others wait for it below.
-        if (!tracked.blocks.Init()) return nullptr;
-        tracked.usable.store(true, std::memory_order_release);
-        return &tracked.blocks;
-      }
+      // Relaxed: a domain that nothing was tracked in yet needs nothing but its number.
+      if (tracked.domain.compare_exchange_strong(present, domain, std::memory_order_relaxed)) return &tracked.blocks;
     }
-    if (present == domain) return tracked.usable.load(std::memory_order_acquire) ? &tracked.blocks : nullptr;
+    if (present == domain) return &tracked.blocks;
   }
   return nullptr;
 }
@@ -91,12 +102,12 @@ int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFr
   }
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, domain, &state);
-  if (site == 0) return 0;        // this thread is ignored
-  Charge(blocks->Take(address));  // tracking again replaces
-  CountAlloc(state, site, bytes, 1);
+  if (site == 0) return 0;              // this thread is ignored
+  Charge(blocks->TakeShared(address));  // tracking again replaces
+  const SiteId charged = CountAlloc(state, site, bytes, 1);
   Block replaced;
-  if (blocks->Insert(address, {site, bytes}, &replaced)) return 0;
-  Charge({site, bytes});
+  if (blocks->Insert(address, {charged, bytes}, &replaced)) return 0;
+  CountFree(state, {charged, bytes});
   return bytes >= uint64_t{1} << 40 || address >> 47 != 0 ? EINVAL : ENOMEM;
 }
 
@@ -104,7 +115,7 @@ int Tracer::Untrack(uint32_t domain, uintptr_t address) {
   if (domain < format::kFirstCustomDomain) return EINVAL;
   if (!EnsureOwnRecording()) return ENODATA;
   TrackedMap* blocks = FindTracked(domain, /*create=*/false);
-  if (blocks != nullptr) Charge(blocks->Take(address));
+  if (blocks != nullptr) Charge(blocks->TakeShared(address));
   return 0;
 }
 
