@@ -18,6 +18,7 @@
 #include "report/statistics.h"
 #include "report/traceback.h"
 #include "tests/report/traces.h"
+#include "tests/support/paths.h"
 
 namespace allocline {
 namespace {
@@ -66,10 +67,10 @@ class Dialogue {
 
  private:
   std::string AskPython() const {
-    std::filesystem::path script = std::filesystem::path(__FILE__).parent_path() / "python_reference.py";
+    const std::string script = testing::SourceDir() + "/tests/report/python_reference.py";
     std::string file = ::testing::TempDir() + "allocline_questions_" + std::to_string(getpid()) + ".txt";
     std::ofstream(file, std::ios::binary) << questions_.str();
-    std::string command = "python3 -I -S '" + script.string() + "' < '" + file + "'";
+    std::string command = "python3 -I -S '" + script + "' < '" + file + "'";
     std::string output;
     FILE* pipe = popen(command.c_str(), "r");
     char buffer[65536];
