@@ -1,76 +1,17 @@
 #include "tracer/module_list.h"
 
-#include <elf.h>
 #include <link.h>
 #include <string.h>
 
 #include "base/atomic.h"
 #include "base/clock.h"
 #include "base/pages.h"
+#include "tracer/loaded_object.h"
 
 namespace allocline {
-namespace {
 
 using format::ModuleRecord;
 using format::Segment;
-
-struct FoundObject {
-  uintptr_t start, end;
-  const link_map* map;
-};
-
-bool FindObject(uintptr_t pc, FoundObject* out) {
-  dl_find_object found;
-  if (_dl_find_object(reinterpret_cast<void*>(pc), &found) != 0) return false;
-  out->start = reinterpret_cast<uintptr_t>(found.dlfo_map_start);
-  out->end = reinterpret_cast<uintptr_t>(found.dlfo_map_end);
-  out->map = found.dlfo_link_map;
-  return out->map != nullptr;
-}
-
-struct ElfImage {
-  const ElfW(Ehdr) * header;
-  const ElfW(Phdr) * segments;
-};
-
-// The ELF header lies at the start of the first mapped segment, in every object that linkers make. Checked, as far as
-// that can be done without the risk of reading what is not mapped.
-bool ReadImage(const FoundObject& object, ElfImage* image) {
-  if (object.end - object.start < sizeof(ElfW(Ehdr))) return false;
-  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(object.start);
-  if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phentsize != sizeof(ElfW(Phdr))) return false;
-  const uint64_t table_end = header->e_phoff + uint64_t{header->e_phnum} * sizeof(ElfW(Phdr));
-  if (table_end > kPage && table_end > object.end - object.start) return false;
-  *image = {header, reinterpret_cast<const ElfW(Phdr)*>(object.start + header->e_phoff)};
-  return true;
-}
-
-// The NT_GNU_BUILD_ID note. Gives its length, 0 if there is none.
-size_t FindBuildId(const FoundObject& object, const ElfImage& image, const uint8_t** id) {
-  for (int i = 0; i < image.header->e_phnum; ++i) {
-    const ElfW(Phdr)& segment = image.segments[i];
-    if (segment.p_type != PT_NOTE) continue;
-    const uintptr_t begin = object.map->l_addr + segment.p_vaddr;
-    const uintptr_t end = begin + segment.p_memsz;
-    if (begin < object.start || end > object.end) continue;
-    const uintptr_t align = segment.p_align == 8 ? 8 : 4;
-    for (uintptr_t p = begin; p + sizeof(ElfW(Nhdr)) <= end;) {
-      const auto* note = reinterpret_cast<const ElfW(Nhdr)*>(p);
-      const uintptr_t name = p + sizeof(*note);
-      const uintptr_t description = name + ((note->n_namesz + align - 1) & ~(align - 1));
-      if (description > end || note->n_descsz > end - description) break;
-      if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
-          memcmp(reinterpret_cast<const void*>(name), "GNU", 4) == 0 && note->n_descsz <= 64) {
-        *id = reinterpret_cast<const uint8_t*>(description);
-        return note->n_descsz;
-      }
-      p = description + ((note->n_descsz + align - 1) & ~(align - 1));
-    }
-  }
-  return 0;
-}
-
-}  // namespace
 
 void ModuleList::Init(RecordingWriter* recording, const char* executable) {
   recording_ = recording;
@@ -85,7 +26,9 @@ void ModuleList::InitAfterFork() {
   uint64_t end = 0;
   for (uint32_t i = 0; i < count_.load(std::memory_order_relaxed); ++i) {
     const Entry& entry = entries_[i];
-    if (!entry.unloaded.load(std::memory_order_relaxed)) StoreRelaxed(entry.record->unloaded_ns, uint64_t{0});
+    const bool unloaded = entry.unloaded.load(std::memory_order_relaxed);
+    if (unloaded != (entry.record->unloaded_ns != 0))
+      StoreRelaxed(entry.record->unloaded_ns, unloaded ? MonotonicNow() : 0);
     end = static_cast<uint64_t>(reinterpret_cast<std::byte*>(entry.record) -
                                 recording_->base(format::TableKind::kModules)) +
           entry.record->record_bytes;
@@ -104,57 +47,107 @@ ModuleList::Entry* ModuleList::FindMapped(uintptr_t pc) const {
   return nullptr;
 }
 
-const ModuleList::Entry* ModuleList::FindNewest(uintptr_t pc) const {
-  for (uint32_t i = count_.load(std::memory_order_acquire); i-- > 0;) {
-    if (pc - entries_[i].start < entries_[i].end - entries_[i].start) return &entries_[i];
-  }
-  return nullptr;
-}
-
 format::Frame ModuleList::FrameAfterUnload(uintptr_t pc, bool* reused) {
-  const Entry* entry = FindNewest(pc);
-  if (entry == nullptr) return pc & format::kAddressMask;
-  if (entry->unloaded.load(std::memory_order_acquire)) {
-    // Nothing known is mapped here, yet code runs here: another object has come.
-    if (Register(pc)) entry = FindNewest(pc);
-    *reused = true;
+  const Entry* entry = FindMapped(pc);
+  if (entry == nullptr) {
+    Register(pc, reused);
+    entry = FindMapped(pc);
   }
-  const uint64_t generation = entry->generation & format::kGenerationMask;
+  const uint64_t generation = entry == nullptr ? 0 : entry->generation & format::kGenerationMask;
   return (pc & format::kAddressMask) | generation << format::kGenerationShift;
 }
 
-void ModuleList::Note(uintptr_t pc) {
-  if (FindMapped(pc) == nullptr) Register(pc);
+void ModuleList::Note(uintptr_t pc, bool* reused) {
+  const Entry* entry = FindMapped(pc);
+  LoadedObject object;
+  if (entry != nullptr && FindObject(pc, &object) && IsOf(object, *entry)) return;
+  Register(pc, reused);
 }
 
-bool ModuleList::Register(uintptr_t pc) {
-  FoundObject object;
-  if (entries_ == nullptr || !FindObject(pc, &object)) return false;  // code of no object: a JIT's
+void ModuleList::Register(uintptr_t pc, bool* reused) {
+  LoadedObject object;
+  if (entries_ == nullptr || !FindObject(pc, &object)) return;  // code of no object: a JIT's
   SpinLockHolder lock(lock_);
-  if (!lock.held()) return false;
-  if (FindMapped(pc) != nullptr) return true;
+  if (!lock.held()) return;
   const uint32_t n = count_.load(std::memory_order_relaxed);
-  if (n == kMaxModules) return false;
+  if (n == kMaxModules) return;
   Entry& entry = entries_[n];
   entry.start = object.start;
   entry.end = object.end;
   entry.load_bias = object.map->l_addr;
   entry.link_map = object.map;
   entry.generation = 0;
+  bool was_used = false;
   for (uint32_t i = 0; i < n; ++i) {
-    const bool overlaps = entries_[i].start < entry.end && entry.start < entries_[i].end;
-    if (overlaps && entries_[i].generation >= entry.generation) entry.generation = entries_[i].generation + 1;
+    Entry& other = entries_[i];
+    if (!other.Overlaps(entry)) continue;
+    if (!other.unloaded.load(std::memory_order_relaxed)) {
+      if (IsOf(object, other)) return;  // another thread was faster
+      MarkUnloaded(other);
+    }
+    if (other.generation >= entry.generation) entry.generation = other.generation + 1;
+    was_used = true;
   }
   const char* path = object.map->l_name;
   if (path == nullptr || path[0] == '\0') path = executable_;
-  if (!WriteRecord(entry, path)) return false;
-  // Release: whoever sees the new count sees the entry. Pairs with the acquires in Find*().
+  Entry* returned = was_used ? FindReturned(object) : nullptr;
+  if (returned == nullptr || entry.generation > 1) *reused = *reused || was_used;
+  if (returned != nullptr) {
+    returned->link_map = entry.link_map;
+    StoreRelaxed(returned->record->unloaded_ns, uint64_t{0});
+    returned->unloaded.store(false, std::memory_order_release);
+    return;
+  }
+  if (!WriteRecord(entry, path)) return;
+  // Release: whoever sees the new count sees the entry. Pairs with the acquire in FindMapped().
   count_.store(n + 1, std::memory_order_release);
-  return true;
+}
+
+// Whether the object the loader has there is the one that was recorded. Its link_map alone does not tell: the next
+// object's may come to lie where that of the last one lay.
+bool ModuleList::IsOf(const LoadedObject& object, const Entry& entry) {
+  return object.map == entry.link_map && IsSameFile(object, entry);
+}
+
+// By the build id, if it has one, and the place where it is mapped.
+bool ModuleList::IsSameFile(const LoadedObject& object, const Entry& entry) {
+  if (object.start != entry.start || object.end != entry.end || object.map->l_addr != entry.load_bias) return false;
+  ElfImage image{};
+  const uint8_t* build_id = nullptr;
+  const size_t build_id_bytes = ReadImage(object, &image) ? FindBuildId(object, image, &build_id) : 0;
+  const ModuleRecord& record = *entry.record;
+  return build_id_bytes == record.build_id_bytes &&
+         (build_id_bytes == 0 ||
+          memcmp(reinterpret_cast<const Segment*>(&record + 1) + record.segment_count, build_id, build_id_bytes) == 0);
+}
+
+// The unloaded entry of the very object that is there now: it has come back. An object without a build id never does.
+ModuleList::Entry* ModuleList::FindReturned(const LoadedObject& object) {
+  for (uint32_t i = 0; i < count_.load(std::memory_order_relaxed); ++i) {
+    Entry& entry = entries_[i];
+    if (entry.unloaded.load(std::memory_order_relaxed) && entry.record->build_id_bytes != 0 &&
+        IsSameFile(object, entry)) {
+      return &entry;
+    }
+  }
+  return nullptr;
+}
+
+// Under the lock.
+void ModuleList::MarkUnloaded(Entry& entry) {
+  StoreRelaxed(entry.record->unloaded_ns, MonotonicNow());
+  entry.unloaded.store(true, std::memory_order_release);
+  if (entry.start < unloaded_start_.load(std::memory_order_relaxed)) {
+    unloaded_start_.store(entry.start, std::memory_order_relaxed);
+  }
+  if (entry.end > unloaded_end_.load(std::memory_order_relaxed)) {
+    unloaded_end_.store(entry.end, std::memory_order_relaxed);
+  }
+  any_unloaded_.store(true, std::memory_order_release);
 }
 
 bool ModuleList::WriteRecord(Entry& entry, const char* path) {
-  const FoundObject object = {entry.start, entry.end, static_cast<const link_map*>(entry.link_map)};
+  const LoadedObject object = {entry.start, entry.end, static_cast<const link_map*>(entry.link_map)};
   ElfImage image{};
   const uint8_t* build_id = nullptr;
   size_t build_id_bytes = 0;
@@ -211,13 +204,12 @@ bool ModuleList::NoteUnload() {
   for (uint32_t i = 0; i < n; ++i) {
     Entry& entry = entries_[i];
     if (entry.unloaded.load(std::memory_order_relaxed)) continue;
-    FoundObject object;
+    LoadedObject object;
+    // Only what the loader says: the object may be going while we look.
     if (FindObject(entry.start, &object) && object.map == entry.link_map && object.start == entry.start) continue;
-    StoreRelaxed(entry.record->unloaded_ns, MonotonicNow());
-    entry.unloaded.store(true, std::memory_order_release);
+    MarkUnloaded(entry);
     any = true;
   }
-  if (any) any_unloaded_.store(true, std::memory_order_release);
   return any;
 }
 

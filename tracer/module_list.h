@@ -4,13 +4,17 @@
 // An object is found by asking the loader about one address (_dl_find_object: no loader lock, async-signal-safe), never
 // by walking all objects (dl_iterate_phdr takes the loader's lock, and a thread that holds it may be waiting for one
 // that is inside malloc). After a dlclose the range may be reused by other code. Then the frames of the new object must
-// not be taken for the old one's: they carry a generation number, and FrameOf() puts it in.
+// not be taken for the old one's: they carry a generation number, and FrameOf() puts it in. An object that comes back
+// to where it was, the same by its build id, is what it was: a plugin loaded a thousand times is one module.
+//
+// Most unloads are told by NoteUnload(). Those inside libc (iconv, NSS) are not: they are found when the next new node
+// lies in such a range, because Note() asks the loader whether the object there still is the one it knows.
 //
 // Threads:    all functions may run at once on any thread; FrameOf() without locks.
 // Context:    inside malloc. In a signal handler that interrupted a registration, the module is not recorded then, but
 //             with a later frame.
 // Invariants: (1) an entry's range and generation never change once `count_` covers it (release/acquire);
-//             (2) entries that overlap differ in generation, and the highest of them is the newest.
+//             (2) entries that overlap differ in generation, and all but one of them are unloaded.
 #ifndef ALLOCLINE_TRACER_MODULE_LIST_H_
 #define ALLOCLINE_TRACER_MODULE_LIST_H_
 
@@ -25,6 +29,8 @@
 
 namespace allocline {
 
+struct LoadedObject;
+
 class ModuleList {
  public:
   // `executable`: path of the program, for the loader calls it "". It must outlive this.
@@ -32,15 +38,19 @@ class ModuleList {
   // In a forked child, after its tables were populated and before any other use.
   void InitAfterFork();
 
-  // The frame for a return address. `fresh` is set if code was found at an address range used before: what an unwinder
-  // remembers of that range is then wrong.
+  // The frame for a return address. `reused` is set if other code was found at an address range used before: what an
+  // unwinder remembers of that range is then wrong.
   format::Frame FrameOf(uintptr_t pc, bool* reused) {
-    if (__builtin_expect(any_unloaded_.load(std::memory_order_acquire), 0)) return FrameAfterUnload(pc, reused);
+    // Acquire: the range reaches as far as the unload that raised the flag. Pairs with the release in MarkUnloaded().
+    if (__builtin_expect(any_unloaded_.load(std::memory_order_acquire), 0) && IsWhereCodeWasUnloaded(pc)) {
+      return FrameAfterUnload(pc, reused);
+    }
     return pc & format::kAddressMask;
   }
 
-  // Makes sure that the object around `pc` is in the recording. Called before a new node with that frame is published.
-  void Note(uintptr_t pc);
+  // Makes sure that the object around `pc` is in the recording. Call before a new node with a frame there is published,
+  // and ask FrameOf() again after it.
+  void Note(uintptr_t pc, bool* reused);
 
   // Call after a dlclose: finds out which objects are gone. True if any is: what was derived from code addresses before
   // is to be forgotten.
@@ -55,14 +65,21 @@ class ModuleList {
     std::atomic<bool> unloaded;
     const void* link_map;
     format::ModuleRecord* record;
+    bool Overlaps(const Entry& other) const { return start < other.end && other.start < end; }
   };
 
   static constexpr uint32_t kMaxModules = 4096;
 
   Entry* FindMapped(uintptr_t pc) const;
-  const Entry* FindNewest(uintptr_t pc) const;
+  bool IsWhereCodeWasUnloaded(uintptr_t pc) const {
+    return pc >= unloaded_start_.load(std::memory_order_relaxed) && pc < unloaded_end_.load(std::memory_order_relaxed);
+  }
   format::Frame FrameAfterUnload(uintptr_t pc, bool* reused);
-  bool Register(uintptr_t pc);
+  void Register(uintptr_t pc, bool* reused);
+  static bool IsOf(const LoadedObject& object, const Entry& entry);
+  static bool IsSameFile(const LoadedObject& object, const Entry& entry);
+  Entry* FindReturned(const LoadedObject& object);
+  void MarkUnloaded(Entry& entry);
   bool WriteRecord(Entry& entry, const char* path);
 
   RecordingWriter* recording_ = nullptr;
@@ -70,6 +87,7 @@ class ModuleList {
   Entry* entries_ = nullptr;
   std::atomic<uint32_t> count_{0};
   std::atomic<bool> any_unloaded_{false};
+  std::atomic<uintptr_t> unloaded_start_{~uintptr_t{0}}, unloaded_end_{0};  // around all that ever was unloaded
   SpinLock lock_;
 };
 

@@ -47,16 +47,10 @@ class SiteTable {
   // In a forked child, after its tables were populated and before any other use.
   bool InitAfterFork();
 
-  // The node for `frame` called from `parent`, made if need be. `announce()` is called before a new one is published.
-  template <typename Announce>
-  NodeId Child(NodeId parent, format::Frame frame, Announce announce) {
-    const NodeId found = Find(parent, frame);
-    if (__builtin_expect(found != kNoNode, 1)) return found;
-    announce();
-    return MakeChild(parent, frame);
-  }
+  // The node for `frame` called from `parent`, made if need be.
   NodeId Child(NodeId parent, format::Frame frame) {
-    return Child(parent, frame, [] {});
+    const NodeId found = Find(parent, frame);
+    return __builtin_expect(found != kNoNode, 1) ? found : MakeChild(parent, frame);
   }
   // kNoNode if there is none.
   NodeId Find(NodeId parent, format::Frame frame) {

@@ -221,7 +221,10 @@ NodeId Tracer::OutermostNode(uint32_t domain, format::TruncationReason cut) {
 }
 
 NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
-  return sites_.Child(parent, modules_.FrameOf(pc, reused), [&] { modules_.Note(pc); });
+  const NodeId known = sites_.Find(parent, modules_.FrameOf(pc, reused));
+  if (__builtin_expect(known != kNoNode, 1)) return known;
+  modules_.Note(pc, reused);
+  return sites_.Child(parent, modules_.FrameOf(pc, reused));
 }
 
 inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {

@@ -1,0 +1,54 @@
+#include "tracer/loaded_object.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <string.h>
+
+#include "base/pages.h"
+
+namespace allocline {
+
+bool FindObject(uintptr_t pc, LoadedObject* out) {
+  dl_find_object found;
+  if (_dl_find_object(reinterpret_cast<void*>(pc), &found) != 0) return false;
+  out->start = reinterpret_cast<uintptr_t>(found.dlfo_map_start);
+  out->end = reinterpret_cast<uintptr_t>(found.dlfo_map_end);
+  out->map = found.dlfo_link_map;
+  return out->map != nullptr;
+}
+
+bool ReadImage(const LoadedObject& object, ElfImage* image) {
+  if (object.end - object.start < sizeof(ElfW(Ehdr))) return false;
+  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(object.start);
+  if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phentsize != sizeof(ElfW(Phdr))) return false;
+  const uint64_t table_end = header->e_phoff + uint64_t{header->e_phnum} * sizeof(ElfW(Phdr));
+  if (table_end > kPage && table_end > object.end - object.start) return false;
+  *image = {header, reinterpret_cast<const ElfW(Phdr)*>(object.start + header->e_phoff)};
+  return true;
+}
+
+size_t FindBuildId(const LoadedObject& object, const ElfImage& image, const uint8_t** id) {
+  for (int i = 0; i < image.header->e_phnum; ++i) {
+    const ElfW(Phdr)& segment = image.segments[i];
+    if (segment.p_type != PT_NOTE) continue;
+    const uintptr_t begin = object.map->l_addr + segment.p_vaddr;
+    const uintptr_t end = begin + segment.p_memsz;
+    if (begin < object.start || end > object.end) continue;
+    const uintptr_t align = segment.p_align == 8 ? 8 : 4;
+    for (uintptr_t p = begin; p + sizeof(ElfW(Nhdr)) <= end;) {
+      const auto* note = reinterpret_cast<const ElfW(Nhdr)*>(p);
+      const uintptr_t name = p + sizeof(*note);
+      const uintptr_t description = name + ((note->n_namesz + align - 1) & ~(align - 1));
+      if (description > end || note->n_descsz > end - description) break;
+      if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
+          memcmp(reinterpret_cast<const void*>(name), "GNU", 4) == 0 && note->n_descsz <= 64) {
+        *id = reinterpret_cast<const uint8_t*>(description);
+        return note->n_descsz;
+      }
+      p = description + ((note->n_descsz + align - 1) & ~(align - 1));
+    }
+  }
+  return 0;
+}
+
+}  // namespace allocline
