@@ -458,6 +458,7 @@ void Tracer::BecomeChild() {
   clear_lock_.Reset();
   clearing_.store(0, std::memory_order_relaxed);
   ForgetSnapshots();
+  LibunwindAfterFork();
   if (!have_file || !recording_.PopulateChild()) {
     ready_.store(false, std::memory_order_release);
     return;

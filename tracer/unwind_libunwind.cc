@@ -46,6 +46,7 @@ struct Libunwind {
 Libunwind g_unwind;
 std::atomic<bool> g_available{false};
 std::atomic<bool> g_step_only{false};
+std::atomic<int> g_threads_inside{0};
 
 // Pages found readable on this thread, a slot each by the low bits of their number. As in libunwind's own list, a page
 // that is unmapped later stays; only a frame that leads astray would read from it.
@@ -140,8 +141,10 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
   int n = 0;
   const int room = max + kOwnFrames;
   if (__builtin_expect(g_available.load(std::memory_order_acquire), 1)) {
+    g_threads_inside.fetch_add(1, std::memory_order_relaxed);
     n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
                                                     : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
+    g_threads_inside.fetch_sub(1, std::memory_order_relaxed);
   }
   // The first frames are our own; `caller` is the first that is not.
   int own = 0;
@@ -158,6 +161,10 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
   while (depth > 1 && scratch[own + depth - 1] == 0) --depth;
   *pcs = scratch + own;
   return depth;
+}
+
+void LibunwindAfterFork() {
+  if (g_threads_inside.exchange(0, std::memory_order_relaxed) != 0) g_available.store(false, std::memory_order_release);
 }
 
 void LibunwindForgetCode() {

@@ -26,6 +26,10 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
 // Other code has come to stand at addresses where code was before: what libunwind remembers of them is wrong.
 void LibunwindForgetCode();
 
+// In a forked child. If a thread of the parent was inside libunwind in that instant, its locks may be held for ever
+// here, and it is used no more: a stack that only it could take has one frame, and is marked as cut.
+void LibunwindAfterFork();
+
 }  // namespace allocline
 
 #endif  // ALLOCLINE_TRACER_UNWIND_LIBUNWIND_H_
