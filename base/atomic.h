@@ -9,19 +9,25 @@ namespace allocline {
 
 template <typename T>
 inline T LoadRelaxed(const T& x) {
-  return __atomic_load_n(&x, __ATOMIC_RELAXED);
+  T value;
+  __atomic_load(&x, &value, __ATOMIC_RELAXED);
+  return value;
 }
 template <typename T>
 inline T LoadAcquire(const T& x) {
-  return __atomic_load_n(&x, __ATOMIC_ACQUIRE);
+  T value;
+  __atomic_load(&x, &value, __ATOMIC_ACQUIRE);
+  return value;
 }
 template <typename T, typename V>
 inline void StoreRelaxed(T& x, V value) {
-  __atomic_store_n(&x, static_cast<T>(value), __ATOMIC_RELAXED);
+  T stored = static_cast<T>(value);
+  __atomic_store(&x, &stored, __ATOMIC_RELAXED);
 }
 template <typename T, typename V>
 inline void StoreRelease(T& x, V value) {
-  __atomic_store_n(&x, static_cast<T>(value), __ATOMIC_RELEASE);
+  T stored = static_cast<T>(value);
+  __atomic_store(&x, &stored, __ATOMIC_RELEASE);
 }
 template <typename T, typename V>
 inline T AddRelaxed(T& x, V value) {

@@ -1,5 +1,6 @@
 # ALLOCLINE_SANITIZE=address+undefined or thread: for the offline half and for the tracer's parts in unit tests.
-# liballocline.so itself is never instrumented: it has to run under programs that are not.
+# liballocline.so itself is never instrumented: it has to run under programs that are not. Code that cannot do under a
+# sanitizer what it does without asks for ALLOCLINE_SANITIZED.
 set(ALLOCLINE_SANITIZE_FLAGS "")
 if(ALLOCLINE_FUZZ)
   # libFuzzer steers by coverage of everything that is linked in.
@@ -14,4 +15,7 @@ elseif(ALLOCLINE_SANITIZE STREQUAL "thread")
   endif()
 elseif(NOT ALLOCLINE_SANITIZE STREQUAL "")
   message(FATAL_ERROR "ALLOCLINE_SANITIZE: '${ALLOCLINE_SANITIZE}' is not address+undefined or thread")
+endif()
+if(ALLOCLINE_SANITIZE_FLAGS)
+  add_compile_definitions(ALLOCLINE_SANITIZED)
 endif()
