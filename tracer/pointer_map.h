@@ -55,9 +55,45 @@ class PointerMap {
   // False if there is no memory.
   bool Init(const Allocator& allocator) {
     compact_ = KeepsSizeBeforeBlock(allocator);
-    return compact_ ? regions_.Init() : elsewhere_.Init();
+    return regions_.Init() && (compact_ || elsewhere_.Init());
   }
   bool compact() const { return compact_; }
+
+  // Insert() where nothing stands in its way: the block is one of glibc's, not mapped by itself, in a leaf where blocks
+  // of such sites were before. False, and nothing was done, if it is not that simple.
+  __attribute__((always_inline)) bool InsertUsual(uintptr_t address, uint32_t site, uint64_t bytes) {
+    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return false;
+    Leaf* leaf = regions_.FindKnown(address);
+    if (__builtin_expect(leaf == nullptr, 0)) return false;
+    const uint64_t granule = GranuleOf(address);
+    uint16_t& key = leaf->keys[granule];
+    const uint64_t word = SizeWord(address);
+    const uint64_t slack = UsableSize(word) - bytes;
+    // `high` being the site's excludes sites that do not fit, too.
+    if (__builtin_expect(__atomic_load_n(&key, __ATOMIC_RELAXED) != 0 || slack > kMaxSlack ||
+                             (word & kMappedByItself) != 0 ||
+                             __atomic_load_n(&leaf->high[granule], __ATOMIC_RELAXED) != site >> kLowSiteBits,
+                         0)) {
+      return false;
+    }
+    __atomic_store_n(&key, MakeKey(address, slack, site), __ATOMIC_RELEASE);
+    return true;
+  }
+
+  // Take() in two steps, of a block that InsertUsual() would have put there: what FindUsual() gives, for Remove(). Null
+  // if it is another, or none.
+  using Place = uint16_t*;
+  __attribute__((always_inline)) Place FindUsual(uintptr_t address, Block* block) {
+    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return nullptr;
+    Leaf* leaf = regions_.FindKnown(address);
+    if (__builtin_expect(leaf == nullptr, 0)) return nullptr;
+    const uint64_t granule = GranuleOf(address);
+    const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
+    if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address) || IsElsewhere(key), 0)) return nullptr;
+    *block = Unpack(key, leaf->high[granule], address);
+    return &leaf->keys[granule];
+  }
+  static void Remove(Place place) { __atomic_store_n(place, 0, __ATOMIC_RELAXED); }
 
   // `*replaced` is what stood there before (site 0: nothing): a block whose free was not seen.
   bool Insert(uintptr_t address, Block block, Block* replaced) {
@@ -80,9 +116,7 @@ class PointerMap {
     uint8_t& high = leaf->high[granule];
     const auto high_bits = static_cast<uint8_t>(block.site >> kLowSiteBits);
     if (__atomic_load_n(&high, __ATOMIC_RELAXED) != high_bits) __atomic_store_n(&high, high_bits, __ATOMIC_RELAXED);
-    __atomic_store_n(&key,
-                     static_cast<uint16_t>(HalfBit(address) | slack << kLowSiteBits | (block.site & kLowSiteMask)),
-                     __ATOMIC_RELEASE);
+    __atomic_store_n(&key, MakeKey(address, slack, block.site), __ATOMIC_RELEASE);
     return true;
   }
 
@@ -161,6 +195,9 @@ class PointerMap {
 
   static uint64_t GranuleOf(uintptr_t address) { return (address >> kGranuleShift) & (kGranulesPerLeaf - 1); }
   static uint16_t HalfBit(uintptr_t address) { return static_cast<uint16_t>((address & 16) << 11); }
+  static uint16_t MakeKey(uintptr_t address, uint64_t slack, uint32_t site) {
+    return static_cast<uint16_t>(HalfBit(address) | slack << kLowSiteBits | (site & kLowSiteMask));
+  }
   static bool IsElsewhere(uint16_t key) { return (key & kLowSiteMask) == kElsewhere; }
   static Block Unpack(uint16_t key, uint8_t high, uintptr_t address) {
     const uint64_t slack = (key >> kLowSiteBits) & kMaxSlack;

@@ -1,7 +1,6 @@
 // The malloc family, as the program sees it. Each hook calls the next allocator and tells the tracer: start reading
 // here. What an allocation is charged with is the size asked for; what fails is not recorded; errno is the allocator's.
-//
-// `free` clears the record BEFORE the block goes back: another thread may get the address at once.
+// What gives blocks back is in preload_free.cc, the operators are in preload_new.cc.
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
@@ -25,11 +24,6 @@ size_t AtLeast(size_t bytes, const NextAllocator* next) {
 
 inline __attribute__((always_inline)) void* Recorded(void* block, size_t bytes, const allocline::HookFrame* hook) {
   return __builtin_expect(block != nullptr, 1) ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
-}
-
-// Forgets a block that the program gives back. False if it is of the boot arena, and not the allocator's.
-inline __attribute__((always_inline)) bool Forget(void* block) {
-  return __builtin_expect(g_tracer.OnFree(block), 1) || !boot::Owns(block);
 }
 
 // realloc of a block of the boot arena: its new home is the real allocator.
@@ -68,11 +62,6 @@ ALLOCLINE_HOOK void* malloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
   return Recorded(next->malloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
-}
-
-ALLOCLINE_HOOK void free(void* block) {
-  if (block == nullptr || !Forget(block)) return;
-  if (const NextAllocator* next = NextOrNull()) next->free(block);
 }
 
 ALLOCLINE_HOOK void* calloc(size_t count, size_t bytes_each) {
@@ -138,19 +127,4 @@ ALLOCLINE_HOOK size_t malloc_usable_size(void* block) {
   if (__builtin_expect(boot::Owns(block), 0)) return boot::UsableSize(block);
   const NextAllocator* next = NextOrNull();
   return next == nullptr ? 0 : next->malloc_usable_size(block);
-}
-
-ALLOCLINE_HOOK void free_sized(void* block, size_t bytes) {
-  if (block == nullptr || !Forget(block)) return;
-  const NextAllocator* next = NextOrNull();
-  if (next == nullptr) return;
-  next->free_sized != nullptr ? next->free_sized(block, AtLeast(bytes, next)) : next->free(block);
-}
-
-ALLOCLINE_HOOK void free_aligned_sized(void* block, size_t alignment, size_t bytes) {
-  if (block == nullptr || !Forget(block)) return;
-  const NextAllocator* next = NextOrNull();
-  if (next == nullptr) return;
-  next->free_aligned_sized != nullptr ? next->free_aligned_sized(block, alignment, AtLeast(bytes, next))
-                                      : next->free(block);
 }

@@ -1,18 +1,16 @@
-// All forms of operator new and delete.
+// All forms of operator new.
 //
-// libstdc++'s forward to malloc and free, and so do ours, one frame shorter: the caller of operator new is the
-// innermost frame. Out of memory is left to libstdc++'s own operator new (new handler, bad_alloc). A program with an
-// operator new of its own (another library's: tcmalloc, a pool) keeps it: then we call that one and its delete, as a
-// pair, and only record. It may or may not call malloc underneath; if it does, the block was recorded there already,
-// and RecordAlloc replaces that record.
-#include <dlfcn.h>
+// libstdc++'s forward to malloc, and so do ours, one frame shorter: the caller of operator new is the innermost frame.
+// Out of memory is left to libstdc++'s own operator new (new handler, bad_alloc). A program with an operator new of its
+// own (another library's: tcmalloc, a pool) keeps it: then we call that one and its delete, as a pair, and only record.
+// It may or may not call malloc underneath; if it does, the block was recorded there already, and RecordAlloc replaces
+// that record.
 #include <stddef.h>
-#include <string.h>
 
 #include <new>
 
-#include "base/text.h"
 #include "tracer/next_allocator.h"
+#include "tracer/next_operators.h"
 #include "tracer/tracer.h"
 
 #define ALLOCLINE_HOOK __attribute__((visibility("default")))
@@ -21,72 +19,10 @@
 using allocline::g_tracer;
 using allocline::NextAllocator;
 using allocline::NextOrNull;
+using allocline::Operators;
 namespace boot = allocline::boot;
 
 namespace {
-
-// The operators behind us, by their mangled names (Itanium C++ ABI, 64-bit size_t).
-struct NextOperators {
-  std::atomic<bool> known{false};
-  bool foreign = false;  // not libstdc++'s or libc++'s
-  void* (*make)(size_t);
-  void* (*make_array)(size_t);
-  void* (*make_nothrow)(size_t, const std::nothrow_t&);
-  void* (*make_array_nothrow)(size_t, const std::nothrow_t&);
-  void* (*make_aligned)(size_t, std::align_val_t);
-  void* (*make_array_aligned)(size_t, std::align_val_t);
-  void* (*make_aligned_nothrow)(size_t, std::align_val_t, const std::nothrow_t&);
-  void* (*make_array_aligned_nothrow)(size_t, std::align_val_t, const std::nothrow_t&);
-  void (*destroy)(void*);
-  void (*destroy_array)(void*);
-  void (*destroy_aligned)(void*, std::align_val_t);
-  void (*destroy_array_aligned)(void*, std::align_val_t);
-};
-NextOperators g_operators;  // all zero: static storage
-
-void* FindOperator(const char* name) {
-  void* found = dlsym(RTLD_NEXT, name);
-  if (found != nullptr) return found;
-  // libstdc++ came with a library opened RTLD_LOCAL: it is not in the global scope.
-  void* library = dlopen("libstdc++.so.6", RTLD_LAZY | RTLD_NOLOAD);
-  return library == nullptr ? nullptr : dlsym(library, name);
-}
-
-bool BelongsToStandardLibrary(void* function) {
-  Dl_info info{};
-  if (dladdr(function, &info) == 0 || info.dli_fname == nullptr) return false;
-  const char* file = allocline::Basename(info.dli_fname);
-  return strncmp(file, "libstdc++.so", 12) == 0 || strncmp(file, "libc++", 6) == 0;
-}
-
-template <typename Function>
-void Bind(Function*& out, const char* name) {
-  out = reinterpret_cast<Function*>(FindOperator(name));
-}
-
-// Looked up at the first C++ allocation, not earlier: libstdc++ may come late.
-__attribute__((noinline)) void FindOperators() {
-  NextOperators& o = g_operators;
-  Bind(o.make, "_Znwm");
-  Bind(o.make_array, "_Znam");
-  Bind(o.make_nothrow, "_ZnwmRKSt9nothrow_t");
-  Bind(o.make_array_nothrow, "_ZnamRKSt9nothrow_t");
-  Bind(o.make_aligned, "_ZnwmSt11align_val_t");
-  Bind(o.make_array_aligned, "_ZnamSt11align_val_t");
-  Bind(o.make_aligned_nothrow, "_ZnwmSt11align_val_tRKSt9nothrow_t");
-  Bind(o.make_array_aligned_nothrow, "_ZnamSt11align_val_tRKSt9nothrow_t");
-  Bind(o.destroy, "_ZdlPv");
-  Bind(o.destroy_array, "_ZdaPv");
-  Bind(o.destroy_aligned, "_ZdlPvSt11align_val_t");
-  Bind(o.destroy_array_aligned, "_ZdaPvSt11align_val_t");
-  o.foreign = o.make != nullptr && o.destroy != nullptr && !BelongsToStandardLibrary(reinterpret_cast<void*>(o.make));
-  o.known.store(true, std::memory_order_release);  // pairs with Operators()
-}
-
-inline const NextOperators& Operators() {
-  if (__builtin_expect(!g_operators.known.load(std::memory_order_acquire), 0)) FindOperators();
-  return g_operators;
-}
 
 // The block from malloc, recorded; null if there is none, or another library's operator has to be asked.
 inline __attribute__((always_inline)) void* Fast(size_t bytes, const allocline::HookFrame* hook) {
@@ -114,18 +50,8 @@ inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align
 // What the next operator gave. libstdc++'s, asked when memory was short, got the block from our malloc, which recorded
 // it. A foreign one's is recorded here; if it called malloc underneath, the record made there is replaced by this one.
 void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook) {
-  if (block == nullptr || !g_operators.foreign) return block;
+  if (block == nullptr || !Operators().foreign) return block;
   return g_tracer.OnAlloc(block, bytes, hook);
-}
-
-template <typename Destroy, typename... Arguments>
-inline __attribute__((always_inline)) void Release(void* block, Destroy destroy, Arguments... arguments) {
-  if (block == nullptr || (__builtin_expect(!g_tracer.OnFree(block), 0) && boot::Owns(block))) return;
-  if (__builtin_expect(Operators().foreign, 0) && destroy != nullptr) {
-    destroy(block, arguments...);
-  } else if (const NextAllocator* next = NextOrNull()) {
-    next->free(block);
-  }
 }
 
 }  // namespace
@@ -161,33 +87,4 @@ ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment, cons
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
   if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
   return RecordForeign(Operators().make_array_aligned_nothrow(bytes, alignment, tag), bytes, HOOK_FRAME);
-}
-
-ALLOCLINE_HOOK void operator delete(void* block) noexcept { Release(block, Operators().destroy); }
-ALLOCLINE_HOOK void operator delete[](void* block) noexcept { Release(block, Operators().destroy_array); }
-ALLOCLINE_HOOK void operator delete(void* block, size_t) noexcept { Release(block, Operators().destroy); }
-ALLOCLINE_HOOK void operator delete[](void* block, size_t) noexcept { Release(block, Operators().destroy_array); }
-ALLOCLINE_HOOK void operator delete(void* block, const std::nothrow_t&) noexcept {
-  Release(block, Operators().destroy);
-}
-ALLOCLINE_HOOK void operator delete[](void* block, const std::nothrow_t&) noexcept {
-  Release(block, Operators().destroy_array);
-}
-ALLOCLINE_HOOK void operator delete(void* block, std::align_val_t alignment) noexcept {
-  Release(block, Operators().destroy_aligned, alignment);
-}
-ALLOCLINE_HOOK void operator delete[](void* block, std::align_val_t alignment) noexcept {
-  Release(block, Operators().destroy_array_aligned, alignment);
-}
-ALLOCLINE_HOOK void operator delete(void* block, size_t, std::align_val_t alignment) noexcept {
-  Release(block, Operators().destroy_aligned, alignment);
-}
-ALLOCLINE_HOOK void operator delete[](void* block, size_t, std::align_val_t alignment) noexcept {
-  Release(block, Operators().destroy_array_aligned, alignment);
-}
-ALLOCLINE_HOOK void operator delete(void* block, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  Release(block, Operators().destroy_aligned, alignment);
-}
-ALLOCLINE_HOOK void operator delete[](void* block, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  Release(block, Operators().destroy_array_aligned, alignment);
 }

@@ -22,6 +22,7 @@ class Regions {
  public:
   static constexpr int kShift = 25;
   static constexpr uintptr_t kBytes = uintptr_t{1} << kShift;
+  static constexpr int kAddressBits = 47;
 
   // Maps the root, 32 MiB of addresses, which is otherwise done by the first FindOrAdd(). False if it cannot be.
   bool Init() { return root_.load(std::memory_order_acquire) != nullptr || AddRoot(); }
@@ -30,6 +31,10 @@ class Regions {
     const Root root = root_.load(std::memory_order_acquire);
     if (__builtin_expect(root == nullptr || address >> kAddressBits != 0, 0)) return nullptr;
     return root[address >> kShift].load(std::memory_order_acquire);
+  }
+  // The same for callers that know both: Init() was called, and `address` lies below 2^47.
+  Leaf* FindKnown(uintptr_t address) const {
+    return root_.load(std::memory_order_relaxed)[address >> kShift].load(std::memory_order_acquire);
   }
   Leaf* FindOrAdd(uintptr_t address) {
     Leaf* leaf = Find(address);
@@ -55,7 +60,6 @@ class Regions {
 
  private:
   using Root = std::atomic<Leaf*>*;
-  static constexpr int kAddressBits = 47;
   static constexpr uint64_t kEntries = uint64_t{1} << (kAddressBits - kShift);
 
   __attribute__((noinline)) Leaf* Add(uintptr_t address) {

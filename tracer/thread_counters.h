@@ -24,17 +24,25 @@ namespace allocline {
 class ThreadCounters {
  public:
   // `thread`: index of the owner's ThreadRecord.
-  void Init(uint32_t thread) { thread_ = thread; }
+  void Init(uint32_t thread) {
+    thread_ = thread;
+    directory_ = &kEmpty;
+  }
+
+  // Null if At() has to make it.
+  format::Counter* Known(uint32_t site) const {
+    const uint32_t group = site / format::kSitesPerChunk;
+    const Directory* directory = directory_;
+    if (__builtin_expect(group >= directory->count, 0)) return nullptr;
+    format::CounterChunk* chunk = directory->chunks[group];
+    return __builtin_expect(chunk != nullptr, 1) ? &chunk->counters[site % format::kSitesPerChunk] : nullptr;
+  }
 
   // Null if there is no room for the chunk.
   format::Counter* At(uint32_t site, RecordingWriter& recording) {
-    const uint32_t group = site / format::kSitesPerChunk;
-    const Directory* directory = directory_;
-    if (__builtin_expect(directory != nullptr && group < directory->count, 1)) {
-      format::CounterChunk* chunk = directory->chunks[group];
-      if (__builtin_expect(chunk != nullptr, 1)) return &chunk->counters[site % format::kSitesPerChunk];
-    }
-    format::CounterChunk* chunk = AddChunk(group, recording);
+    format::Counter* known = Known(site);
+    if (__builtin_expect(known != nullptr, 1)) return known;
+    format::CounterChunk* chunk = AddChunk(site / format::kSitesPerChunk, recording);
     return chunk == nullptr ? nullptr : &chunk->counters[site % format::kSitesPerChunk];
   }
 
@@ -45,7 +53,7 @@ class ThreadCounters {
   };
 
   __attribute__((noinline)) format::CounterChunk* AddChunk(uint32_t group, RecordingWriter& recording) {
-    if ((directory_ == nullptr || group >= directory_->count) && !GrowDirectory(group)) return nullptr;
+    if (group >= directory_->count && !GrowDirectory(group)) return nullptr;
     // The counters first: a chunk whose owner is not written yet is ignored, the other way round it would be missing.
     auto* chunk = static_cast<format::CounterChunk*>(
         recording.Reserve(format::TableKind::kCounters, sizeof(format::CounterChunk)));
@@ -66,12 +74,12 @@ class ThreadCounters {
 
   bool GrowDirectory(uint32_t group) {
     const Directory* old = directory_;
-    uint64_t bytes = old == nullptr ? kPage : 2 * BytesFor(old->count);
+    uint64_t bytes = old == &kEmpty ? kPage : 2 * BytesFor(old->count);
     while (CountIn(bytes) <= group) bytes *= 2;
     auto* larger = static_cast<Directory*>(MapPages(bytes));
     if (larger == nullptr) return false;
     larger->count = CountIn(bytes);
-    for (uint64_t i = 0; old != nullptr && i < old->count; ++i) larger->chunks[i] = LoadRelaxed(old->chunks[i]);
+    for (uint64_t i = 0; i < old->count; ++i) larger->chunks[i] = LoadRelaxed(old->chunks[i]);
     // A handler that comes here sees the old directory, or the copy; one it made meanwhile is forgotten for ours.
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     StoreRelaxed(directory_, larger);
@@ -80,7 +88,8 @@ class ThreadCounters {
   static constexpr uint64_t BytesFor(uint64_t count) { return sizeof(Directory) + count * sizeof(void*); }
   static constexpr uint64_t CountIn(uint64_t bytes) { return (bytes - sizeof(Directory)) / sizeof(void*); }
 
-  Directory* directory_ = nullptr;
+  static inline Directory kEmpty = {};  // never written
+  Directory* directory_ = &kEmpty;
   uint32_t thread_ = 0;
 };
 

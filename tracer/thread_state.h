@@ -31,19 +31,20 @@ enum class Gate : uint32_t {
 
 // The nodes of the stack taken last, outermost frame first: parallel to the frames in StackCache.
 struct LastStack {
-  uint32_t domain;
+  format::Counter* counter;  // of the site; null if there was no room for it
   SiteId site;
+  uint32_t domain;
   NodeId nodes[format::kMaxDepth];
 };
 
 struct ThreadState {
   Gate gate;
-  uint32_t taking;  // how deep in taking blocks out of the pointer map: TakingMark
-  int tid;
+  uint32_t taking;          // a block out of the pointer map: TakingMark
   const HookFrame* inside;  // where on the stack the event is that closed the gate
   uintptr_t inside_return_address;
-  uint32_t record_index;
   format::ThreadRecord* record;
+  uint32_t record_index;
+  int tid;
   ThreadState* next;  // of all states of the process
   ThreadState* next_ended;
   ThreadCounters counters;
@@ -51,16 +52,16 @@ struct ThreadState {
   StackCache stack;
 };
 
-// While one exists, its thread is between looking at a block's record and having taken it. What handlers do on top of
-// it they undo before they return, so a load and a store are as good as one instruction.
+// While one exists, its thread is between looking at a block's record and having taken it. (A handler that comes in
+// between and frees something ends it too early; a clear() on another thread would have to come in that same moment.)
 class TakingMark {
  public:
   explicit TakingMark(ThreadState* state) : state_(state) {
-    StoreRelaxed(state_->taking, LoadRelaxed(state_->taking) + 1);
+    StoreRelaxed(state_->taking, 1u);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);  // the other half of the barrier is in WaitForEventsInProgress()
   }
   // Release: who sees that it is over sees what was done. Pairs with the acquire in WaitForEventsInProgress().
-  ~TakingMark() { StoreRelease(state_->taking, LoadRelaxed(state_->taking) - 1); }
+  ~TakingMark() { StoreRelease(state_->taking, 0u); }
   TakingMark(const TakingMark&) = delete;
   TakingMark& operator=(const TakingMark&) = delete;
 

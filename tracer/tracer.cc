@@ -67,8 +67,7 @@ bool Tracer::Start(const Settings& settings) {
   threads_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
   if (!sites_.Init(&recording_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans()) return false;
-  verify_ = settings.verify;
-  active_.store(!settings.start_stopped, std::memory_order_relaxed);
+  mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
   ready_.store(true, std::memory_order_release);
   Sample();
   return true;
@@ -90,28 +89,55 @@ bool Tracer::InitOrphans() {
 
 void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
   ThreadState* state = this_thread;
-  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {
-    OnAllocSlow(block, bytes, hook);
-    return block;
-  }
+  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) return OnAllocSlow(block, bytes, hook);
   CloseGate(state, hook);
-  // Only now: stop() waits for those whose gate is closed.
-  if (__builtin_expect(active_.load(std::memory_order_relaxed), 1)) {
+  // The mode only now: stop() waits for those whose gate is closed.
+  format::Counter* counter = state->last.counter;
+  if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0 || !state->stack.IsSame(hook), 0)) {
+    return OnAllocOtherStack(state, block, bytes, hook);
+  }
+  AddOwned(counter->allocated_bytes, bytes);
+  AddOwned(counter->allocated_blocks, 1);
+  if (__builtin_expect(!blocks_.InsertUsual(reinterpret_cast<uintptr_t>(block), state->last.site, bytes), 0)) {
+    return InsertAndOpen(state, block, bytes);
+  }
+  if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
+  OpenGate(state);
+  return block;
+}
+
+void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  if (active()) {
     RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
   }
   OpenGate(state);
   return block;
 }
 
-void Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
+// For a block that is counted at the last site, but for the live total.
+void* Tracer::InsertAndOpen(ThreadState* state, void* block, size_t bytes) {
+  if (AddPending(state, bytes)) Flush(state);
+  Insert(state, reinterpret_cast<uintptr_t>(block), {state->last.site, bytes});
+  OpenGate(state);
+  return block;
+}
+
+void* Tracer::FlushAndOpen(ThreadState* state, void* block) {
+  Flush(state);
+  OpenGate(state);
+  return block;
+}
+
+void* Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
   if (!ready_.load(std::memory_order_acquire)) {
     CountEarly(bytes);
-    return;
+    return block;
   }
-  if (!active_.load(std::memory_order_relaxed)) return;
+  if (!active()) return block;
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, format::kDomainMalloc, &state);
   if (site != 0) RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
+  return block;
 }
 
 // The site to charge an event to, whatever the state of the thread; and its state, null if there is none to be had.
@@ -171,35 +197,35 @@ ThreadState* Tracer::StateOfThisThread() {
   return state;
 }
 
-inline SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
+SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
   LastStack& last = state->last;
-  if (__builtin_expect(last.domain != domain, 0)) {
+  if (last.domain != domain) {
     state->stack.Forget();
     last.domain = domain;
   }
-  const SiteId site = state->stack.IsSame(hook) ? last.site : SiteOfChangedStack(state, hook);
-  if (__builtin_expect(verify_, 0)) Verify(state, hook, site);
-  return site;
-}
-
-SiteId Tracer::SiteOfChangedStack(ThreadState* state, const HookFrame* hook) {
-  LastStack& last = state->last;
-  const TakenStack taken = state->stack.Take(hook);
-  NodeId node = taken.shared > 0 ? last.nodes[taken.shared - 1] : OutermostNode(last.domain, taken.cut);
-  bool reused = false;
-  for (uint32_t i = 0; i < taken.fresh; ++i) {
-    node = ChildOf(node, taken.pcs[taken.fresh - 1 - i], &reused);
-    last.nodes[taken.shared + i] = node;
+  if (!state->stack.IsSame(hook)) {
+    const TakenStack taken = state->stack.Take(hook);
+    NodeId node = taken.shared > 0 ? last.nodes[taken.shared - 1] : OutermostNode(domain, taken.cut);
+    bool reused = false;
+    for (uint32_t i = 0; i < taken.fresh; ++i) {
+      node = ChildOf(node, taken.pcs[taken.fresh - 1 - i], &reused);
+      last.nodes[taken.shared + i] = node;
+    }
+    last.site = sites_.SiteOf(node);
+    last.counter = state->counters.At(last.site, recording_);
+    if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
+      recording_.CountDrop(format::DropReason::kRecordingFull, 0);
+      state->stack.Forget();
+    }
+    if (__builtin_expect(last.counter == nullptr, 0)) state->stack.ForgetTop();
+    if (__builtin_expect(reused, 0)) {
+      LibunwindForgetCode();
+      ForgetCode();
+    }
   }
-  last.site = sites_.SiteOf(node);
-  if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
-    recording_.CountDrop(format::DropReason::kRecordingFull, 0);
-    state->stack.Forget();
-  }
-  if (__builtin_expect(reused, 0)) {
-    LibunwindForgetCode();
-    ForgetCode();
-  }
+  // OnAlloc() takes a stack that is the last one again for one of malloc's, with a counter.
+  if (domain != format::kDomainMalloc) state->stack.ForgetTop();
+  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) Verify(hook, last.site);
   return last.site;
 }
 
@@ -228,10 +254,14 @@ NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
 }
 
 inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
-  const SiteId charged = CountAlloc(state, site, bytes, 1);
+  Insert(state, address, {CountAlloc(state, site, bytes, 1), bytes});
+}
+
+// The block is counted; now it is recorded, so that its free can be charged.
+void Tracer::Insert(ThreadState* state, uintptr_t address, Block block) {
   Block stale;
-  if (__builtin_expect(!blocks_.Insert(address, {charged, bytes}, &stale), 0)) {
-    InsertFailed(state, {charged, bytes});
+  if (__builtin_expect(!blocks_.Insert(address, block, &stale), 0)) {
+    InsertFailed(state, block);
     return;
   }
   // A record that was still there is of a block whose free we did not see (an allocator that frees behind our back,
@@ -250,7 +280,7 @@ void Tracer::InsertFailed(ThreadState* state, Block block) {
 
 bool Tracer::OnFree(void* block) {
   const Block taken = TakeBlock(block);
-  if (__builtin_expect(taken.site == 0, 0)) return false;
+  if (taken.site == 0) return false;
   Charge(taken);
   return true;
 }
@@ -260,11 +290,21 @@ void Tracer::ChargeSlow(Block block) {
   if (ready()) CountFree(state, block);
 }
 
-Block Tracer::TakeBlockSlow(void* block) {
-  // Before the record is taken: a child first counts what it inherited.
-  ThreadState* state = StateOfThisThread();
-  if (state != nullptr) return TakeBlock(block);
-  return ready() ? TakeBlockLocked(block) : Block{};
+Block Tracer::TakeBlock(void* block) {
+  ThreadState* state = this_thread;
+  if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
+    // Before the record is taken: a child first counts what it inherited.
+    state = StateOfThisThread();
+    if (state == nullptr) return ready() ? TakeBlockLocked(block) : Block{};
+  }
+  {
+    const TakingMark mark(state);
+    // As in OnFree().
+    if (__builtin_expect(clearing_.load(std::memory_order_acquire) == 0, 1)) {
+      return blocks_.Take(reinterpret_cast<uintptr_t>(block));
+    }
+  }
+  return TakeBlockLocked(block);
 }
 
 Block Tracer::TakeBlockLocked(void* block) {

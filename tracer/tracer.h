@@ -3,8 +3,9 @@
 //   malloc -> next malloc -> OnAlloc: stack -> site (SiteTable) -> counters of this thread -> PointerMap
 //   free   -> OnFree: PointerMap -> counters of this thread -> next free
 //
-// The fast half of each asks for one thread-local pointer and one gate. All else (first event of a thread, a forked
-// child, an event inside an event, stopped, ignored) is OnAllocSlow and ChargeSlow.
+// The inline half of each is the usual event: a thread that is known, the same stack as last time, a block of glibc's.
+// All else (another stack, the first event of a thread, a forked child, an event inside an event, stopped, ignored) it
+// leaves to the functions whose names say so.
 //
 // Threads: everything here may run at once on any thread, and in signal handlers. The order of the two tables is the
 //          rule that keeps counts exact: counters first, then the pointer map on allocation; the pointer map first,
@@ -43,20 +44,14 @@ class Tracer {
 
   // The program gives `block` back. To be called before the allocator gets it. False if the block is not one of ours.
   bool OnFree(void* block);
+  // The same where nothing is out of the usual. kOther: nothing was done; kPublish: done, and PublishShare() is to be
+  // called.
+  enum class Freed { kDone, kPublish, kOther };
+  __attribute__((always_inline)) Freed OnUsualFree(void* block);
+  void PublishShare() { Flush(this_thread); }
 
   // For realloc, which may fail: take the record out, and then either charge it as freed or put it back.
-  Block TakeBlock(void* block) {
-    ThreadState* state = this_thread;
-    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) return TakeBlockSlow(block);
-    {
-      const TakingMark mark(state);
-      // Acquire: pairs with the end of Clear(), whose takings are then seen.
-      if (__builtin_expect(clearing_.load(std::memory_order_acquire) == 0, 1)) {
-        return blocks_.Take(reinterpret_cast<uintptr_t>(block));
-      }
-    }
-    return TakeBlockLocked(block);
-  }
+  Block TakeBlock(void* block);
   void Charge(Block block) {
     if (block.site == 0) return;
     ThreadState* state = this_thread;
@@ -85,8 +80,14 @@ class Tracer {
   // --- control (api.cc, lifecycle.cc) ---
 
   bool ready() const { return ready_.load(std::memory_order_acquire); }
-  bool active() const { return active_.load(std::memory_order_relaxed); }
-  void SetActive(bool on) { active_.store(on, std::memory_order_relaxed); }
+  bool active() const { return (mode_.load(std::memory_order_relaxed) & kStopped) == 0; }
+  void SetActive(bool on) {
+    if (on) {
+      mode_.fetch_and(~kStopped, std::memory_order_relaxed);
+    } else {
+      mode_.fetch_or(kStopped, std::memory_order_relaxed);
+    }
+  }
   // Forgets every block and counts it as freed: live is 0 then, and frees of those blocks change nothing.
   void Clear();
   void IgnoreThisThread(bool ignore);
@@ -115,26 +116,29 @@ class Tracer {
   static constinit thread_local ThreadState* this_thread;
 
  private:
-  void OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
+  // What the inline halves leave. Each takes over where it stands and does the rest, so that it is a jump and no call.
+  void* OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
+  void* OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, void* block, size_t bytes);
+  __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
   void ChargeSlow(Block block);
-  Block TakeBlockSlow(void* block);
   Block TakeBlockLocked(void* block);
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
-  void Verify(ThreadState* state, const HookFrame* hook, SiteId site);
-  SiteId SiteOfChangedStack(ThreadState* state, const HookFrame* hook);
+  void Verify(const HookFrame* hook, SiteId site);
   SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
+  void Insert(ThreadState* state, uintptr_t address, Block block);
   void InsertFailed(ThreadState* state, Block block);
   // Both take a null state. The first gives the site that was charged: another than `site` when there was no room.
   SiteId CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);
   void CountFree(ThreadState* state, Block block, uint64_t blocks = 1);
   SiteId CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc);
-  void AddPending(ThreadState* state, uint64_t bytes);
-  void SubtractPending(ThreadState* state, uint64_t bytes);
+  static bool AddPending(ThreadState* state, uint64_t bytes);
+  static bool SubtractPending(ThreadState* state, uint64_t bytes);
   void Flush(ThreadState* state);
   void BecomeChild();
   bool InitOrphans();
@@ -173,9 +177,11 @@ class Tracer {
     bool file_open;
   };
 
+  static constexpr uint32_t kStopped = 1;
+  static constexpr uint32_t kVerifies = 2;
+
   std::atomic<bool> ready_{false};
-  std::atomic<bool> active_{false};
-  bool verify_ = false;
+  std::atomic<uint32_t> mode_{kStopped};  // 0: nothing out of the usual
   const Settings* settings_ = nullptr;
   ProcessMark* mark_ = nullptr;
   RecordingWriter recording_;
@@ -206,7 +212,7 @@ inline SiteId Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes
   if (__builtin_expect(counter == nullptr, 0)) return CountOrphan(site, bytes, blocks, true);
   AddOwned(counter->allocated_bytes, bytes);
   AddOwned(counter->allocated_blocks, blocks);
-  AddPending(state, bytes);
+  if (AddPending(state, bytes)) Flush(state);
   return site;
 }
 
@@ -219,26 +225,48 @@ inline void Tracer::CountFree(ThreadState* state, Block block, uint64_t blocks) 
   }
   AddOwned(counter->freed_bytes, block.bytes);
   AddOwned(counter->freed_blocks, blocks);
-  SubtractPending(state, block.bytes);
+  if (SubtractPending(state, block.bytes)) Flush(state);
 }
 
 // The live total of the process is kept without a shared write per event: each thread publishes its share when that has
 // changed by K. The peak takes in the highest value a thread's share had since it last published, so with one thread it
 // is exact, and with more it may be low by what the others had not published: threads x K at most.
-inline void Tracer::AddPending(ThreadState* state, uint64_t bytes) {
+// Both tell whether it is to be published now.
+inline bool Tracer::AddPending(ThreadState* state, uint64_t bytes) {
   format::ThreadRecord& record = *state->record;
   AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), bytes);
   const int64_t pending = LoadRelaxed(record.pending_bytes);
-  if (pending > LoadRelaxed(record.pending_peak)) {
-    StoreRelaxed(record.pending_peak, pending);
-    if (__builtin_expect(pending > kPeakSlackBytes, 0)) Flush(state);
-  }
+  if (pending <= LoadRelaxed(record.pending_peak)) return false;
+  StoreRelaxed(record.pending_peak, pending);
+  return pending > kPeakSlackBytes;
 }
 
-inline void Tracer::SubtractPending(ThreadState* state, uint64_t bytes) {
+inline bool Tracer::SubtractPending(ThreadState* state, uint64_t bytes) {
   format::ThreadRecord& record = *state->record;
   AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), ~bytes + 1);
-  if (__builtin_expect(LoadRelaxed(record.pending_bytes) < -kPeakSlackBytes, 0)) Flush(state);
+  return LoadRelaxed(record.pending_bytes) < -kPeakSlackBytes;
+}
+
+// ---------------------------------------------------------------- deallocation, inline
+
+inline Tracer::Freed Tracer::OnUsualFree(void* block) {
+  ThreadState* state = this_thread;
+  if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) return Freed::kOther;
+  Block taken;
+  format::Counter* counter = nullptr;
+  {
+    const TakingMark mark(state);
+    // Acquire: pairs with the end of Clear(), whose takings are then seen.
+    if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return Freed::kOther;
+    const PointerMap::Place place = blocks_.FindUsual(reinterpret_cast<uintptr_t>(block), &taken);
+    if (__builtin_expect(place == nullptr, 0)) return Freed::kOther;
+    counter = state->counters.Known(taken.site);
+    if (__builtin_expect(counter == nullptr, 0)) return Freed::kOther;
+    PointerMap::Remove(place);
+  }
+  AddOwned(counter->freed_bytes, taken.bytes);
+  AddOwned(counter->freed_blocks, 1);
+  return __builtin_expect(SubtractPending(state, taken.bytes), 0) ? Freed::kPublish : Freed::kDone;
 }
 
 }  // namespace allocline

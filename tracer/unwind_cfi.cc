@@ -1,6 +1,7 @@
 #include "tracer/unwind_cfi.h"
 
 #include <atomic>
+#include <cstddef>
 
 #include "tracer/cfi_table.h"
 #include "tracer/unwind_libunwind.h"
@@ -26,7 +27,7 @@ void ForgetCode() {
 uint32_t StackCache::SameFurtherOutWithRbp(uint32_t joint) const {
   uint32_t i = joint;
   for (; i > 0; --i) {
-    const Slot& pc = kept_[i - 1];
+    const Slot& pc = Kept(i - 1);
     const Slot& rbp = kept_rbp_[i - 1];
     if (Load(pc.address) != pc.value) break;
     if (needs_rbp_[i - 1] && rbp.address != 0 && Load(rbp.address) != rbp.value) break;
@@ -80,10 +81,10 @@ TakenStack StackCache::Take(const HookFrame* hook) {
   uint32_t fresh = 0;
   uint32_t shared = 0;
   for (;;) {
-    while (candidates > 0 && kept_[candidates - 1].address < state.return_address.address) --candidates;
+    while (candidates > 0 && Kept(candidates - 1).address < state.return_address.address) --candidates;
     if (candidates > 0) {
       const uint32_t joint = candidates - 1;
-      if (kept_[joint].address == state.return_address.address && kept_[joint].value == state.return_address.value &&
+      if (Kept(joint).address == state.return_address.address && Kept(joint).value == state.return_address.value &&
           (!needs_rbp_[joint] || kept_rbp_[joint].value == state.rbp.value)) {
         const uint32_t same = SameFurtherOut(joint);
         if (__builtin_expect(same == joint, 1)) {
@@ -128,16 +129,22 @@ void StackCache::Keep(uint32_t shared, uint32_t fresh, const State& joint) {
     const CfiRow row = rows_[from];
     needs = row.kind() != CfiRow::Kind::kSpecial && (row.uses_rbp() || (!row.saves_rbp() && needs));
     any = any || needs;
-    kept_[to] = stepped_[from].return_address;
+    Kept(to) = stepped_[from].return_address;
     kept_rbp_[to] = stepped_[from].rbp;
     needs_rbp_[to] = needs;
     any_needs_rbp_[to] = any;
   }
   depth_ = shared + fresh;
+  const uint32_t top = depth_ - 1;
+  const bool any_further_out = top > 0 && any_needs_rbp_[top - 1];
+  top_ = {.hook = any_further_out ? 0 : Kept(top).address - offsetof(HookFrame, return_address),
+          .return_address = Kept(top).value,
+          .caller_rbp = kept_rbp_[top].value,
+          .rbp_mask = needs_rbp_[top] ? ~uintptr_t{0} : 0};
 }
 
 TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
-  depth_ = 0;
+  Forget();
   uintptr_t* pcs = nullptr;
   TruncationReason cut = kWhole;
   const int depth = UnwindByLibunwind(hook->return_address, pcs_, kRoom, &pcs, &cut);

@@ -71,23 +71,30 @@ struct TakenStack {
 // Raised by ForgetCode().
 extern std::atomic<uint32_t> g_code_epoch;
 
-// The last stack of a thread. Used by its thread only, with the gate closed.
+// The last stack of a thread. Used by its thread only, with the gate closed. Lies in zeroed memory; Forget() comes
+// first.
 class StackCache {
  public:
-  // Whether the calling thread's stack, from the hook's caller outward, is the last one again.
+  // Whether the calling thread's stack, from the hook's caller outward, is the last one again. False is no proof.
   bool IsSame(const HookFrame* hook) const {
-    if (__builtin_expect(depth_ == 0, 0)) return false;
-    const uint32_t top = depth_ - 1;
-    const bool same_top = (kept_[top].address ^ hook->slot()) == 0 && (kept_[top].value ^ hook->return_address) == 0 &&
-                          (!needs_rbp_[top] || kept_rbp_[top].value == hook->caller_rbp);
+    const uintptr_t top_differs = (top_.hook ^ reinterpret_cast<uintptr_t>(hook)) |
+                                  (top_.return_address ^ hook->return_address) |
+                                  ((top_.caller_rbp ^ hook->caller_rbp) & top_.rbp_mask);
     // Relaxed: code cannot go away under a frame of this very stack.
-    if (!same_top || code_epoch_ != g_code_epoch.load(std::memory_order_relaxed)) return false;
-    return SameFurtherOut(top) == top;
+    if (top_differs != 0 || code_epoch_ != g_code_epoch.load(std::memory_order_relaxed)) return false;
+    return __builtin_expect(FirstDifference(&Kept(depth_ - 1)) == &Kept(0), 1);
   }
   // The calling thread's stack from the hook's caller outward, which becomes the last one.
   TakenStack Take(const HookFrame* hook);
   // The next stack shares nothing with the last.
-  void Forget() { depth_ = 0; }
+  void Forget() {
+    depth_ = 0;
+    ForgetTop();
+    const uintptr_t barrier = reinterpret_cast<uintptr_t>(&slots_[0].address);
+    slots_[0] = {barrier, ~barrier};  // its word is its own address, and never the inverse
+  }
+  // The next stack may share frames with the last, but is not to be the same.
+  void ForgetTop() { top_.hook = 0; }
 
  private:
   struct Slot {
@@ -101,33 +108,49 @@ class StackCache {
     Slot rbp;
   };
 
+  // The innermost kept frame, in the hook's words.
+  struct Top {
+    uintptr_t hook;  // 0: there is none, or a frame further out needs its rbp compared: that is left to Take()
+    uintptr_t return_address;
+    uintptr_t caller_rbp;
+    uintptr_t rbp_mask;  // all ones if the way outward depends on it
+  };
+
   static constexpr uint32_t kRoom = format::kMaxDepth;
+  Slot& Kept(uint32_t i) { return slots_[1 + i]; }
+  const Slot& Kept(uint32_t i) const { return slots_[1 + i]; }
   static uintptr_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
 
   // How many of the frames further out than `joint`, counted from it outward, still are what they were: `joint` if all.
   uint32_t SameFurtherOut(uint32_t joint) const {
     if (joint == 0) return 0;
     if (__builtin_expect(any_needs_rbp_[joint - 1], 0)) return SameFurtherOutWithRbp(joint);
-    // One branch a frame, and never a load beyond a difference: what lies there may not be a stack any more. Predicted
-    // branches let the loads overlap all the same.
-    const Slot* s = &kept_[joint];
-    uint32_t left = joint;
-#pragma GCC unroll 4
-    for (; left > 0; --left, --s) {
-      if (__builtin_expect(Load(s[-1].address) != s[-1].value, 0)) break;
+    return static_cast<uint32_t>(&Kept(joint) - FirstDifference(&Kept(joint)));
+  }
+  // The slots further out than `s` are compared, from it outward. Gives the last that is what it was, Kept(0) if all
+  // are: in front of that stands one that never is, so the search needs no count.
+  //
+  // One branch a frame, and never a load beyond a difference: what lies there may not be a stack any more. Predicted
+  // branches let the loads overlap all the same.
+  const Slot* FirstDifference(const Slot* s) const {
+    for (;; s -= 4) {
+      if (__builtin_expect(Load(s[-1].address) != s[-1].value, 0)) return s;
+      if (__builtin_expect(Load(s[-2].address) != s[-2].value, 0)) return s - 1;
+      if (__builtin_expect(Load(s[-3].address) != s[-3].value, 0)) return s - 2;
+      if (__builtin_expect(Load(s[-4].address) != s[-4].value, 0)) return s - 3;
     }
-    return joint - left;
   }
   uint32_t SameFurtherOutWithRbp(uint32_t joint) const;
   bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
   void Keep(uint32_t shared, uint32_t fresh, const State& joint);
 
+  Top top_;
   uint32_t depth_ = 0;
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
   // Frames [0, depth_), 0 = outermost.
-  Slot kept_[kRoom];  // return addresses
+  Slot slots_[1 + kRoom];  // return addresses, behind one that never is what it was: see Kept()
   Slot kept_rbp_[kRoom];
   bool needs_rbp_[kRoom];      // the way outward from this frame depends on its rbp
   bool any_needs_rbp_[kRoom];  // this frame or one further out does

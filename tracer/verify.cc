@@ -52,7 +52,7 @@ void Keep(RecordingWriter& recording, const uintptr_t* ours, uint32_t our_count,
 
 }  // namespace
 
-void Tracer::Verify(ThreadState*, const HookFrame* hook, SiteId site) {
+void Tracer::Verify(const HookFrame* hook, SiteId site) {
   // Large buffers on the program's stack: verifying is for tests, not for small stacks.
   uintptr_t ours[format::kMaxDepth];
   uintptr_t scratch[format::kMaxDepth + kOwnFrames];

@@ -1,0 +1,42 @@
+// The operators new and delete behind us: libstdc++'s, or a library's of its own.
+//
+// Threads: any; found at the first use, twice if two threads are at it, with the same result.
+#ifndef ALLOCLINE_TRACER_NEXT_OPERATORS_H_
+#define ALLOCLINE_TRACER_NEXT_OPERATORS_H_
+
+#include <atomic>
+#include <cstddef>
+#include <new>
+
+namespace allocline {
+
+struct NextOperators {
+  std::atomic<bool> known{false};
+  bool foreign = false;  // not libstdc++'s or libc++'s
+  void* (*make)(size_t);
+  void* (*make_array)(size_t);
+  void* (*make_nothrow)(size_t, const std::nothrow_t&);
+  void* (*make_array_nothrow)(size_t, const std::nothrow_t&);
+  void* (*make_aligned)(size_t, std::align_val_t);
+  void* (*make_array_aligned)(size_t, std::align_val_t);
+  void* (*make_aligned_nothrow)(size_t, std::align_val_t, const std::nothrow_t&);
+  void* (*make_array_aligned_nothrow)(size_t, std::align_val_t, const std::nothrow_t&);
+  void (*destroy)(void*);
+  void (*destroy_array)(void*);
+  void (*destroy_aligned)(void*, std::align_val_t);
+  void (*destroy_array_aligned)(void*, std::align_val_t);
+};
+
+extern NextOperators g_next_operators;
+void FindNextOperators();
+
+// Looked up at the first C++ allocation, not earlier: libstdc++ may come late.
+inline const NextOperators& Operators() {
+  // Acquire: who sees that they are known sees them. Pairs with the release in FindNextOperators().
+  if (__builtin_expect(!g_next_operators.known.load(std::memory_order_acquire), 0)) FindNextOperators();
+  return g_next_operators;
+}
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_NEXT_OPERATORS_H_

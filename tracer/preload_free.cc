@@ -1,0 +1,106 @@
+// What gives blocks back: free, its sized forms, and all forms of operator delete.
+//
+// The record is cleared BEFORE the block goes back: another thread may get the address at once. Nothing here is called
+// from a place that matters, so the last call of each hook is a jump.
+#include <stddef.h>
+
+#include <new>
+
+#include "tracer/next_allocator.h"
+#include "tracer/next_operators.h"
+#include "tracer/tracer.h"
+
+#define ALLOCLINE_HOOK __attribute__((visibility("default")))
+
+using allocline::g_next_allocator;
+using allocline::g_tracer;
+using allocline::NextAllocator;
+using allocline::NextOrNull;
+using allocline::Operators;
+using Freed = allocline::Tracer::Freed;
+namespace boot = allocline::boot;
+
+namespace {
+
+// Forgets a block that the program gives back. False if it is of the boot arena, and not the allocator's.
+bool Forget(void* block) { return g_tracer.OnFree(block) || !boot::Owns(block); }
+
+__attribute__((noinline)) void FreeOther(void* block) {
+  if (!Forget(block)) return;
+  if (const NextAllocator* next = NextOrNull()) next->free(block);
+}
+
+__attribute__((noinline)) void PublishAndFree(void* block) {
+  g_tracer.PublishShare();
+  g_next_allocator.free(block);
+}
+
+inline __attribute__((always_inline)) void Free(void* block) {
+  if (block == nullptr) return;
+  switch (g_tracer.OnUsualFree(block)) {
+    case Freed::kDone:
+      return g_next_allocator.free(block);  // known: the block came from there
+    case Freed::kPublish:
+      return PublishAndFree(block);
+    case Freed::kOther:
+      return FreeOther(block);
+  }
+}
+
+// `destroy` is the next operator, for one that is not libstdc++'s.
+template <typename... Arguments>
+inline __attribute__((always_inline)) void Destroy(void* block, void (*destroy)(void*, Arguments...),
+                                                   Arguments... arguments) {
+  if (__builtin_expect(!Operators().foreign || destroy == nullptr, 1)) return Free(block);
+  if (block != nullptr && Forget(block)) destroy(block, arguments...);
+}
+
+}  // namespace
+
+extern "C" {
+
+ALLOCLINE_HOOK void free(void* block) { Free(block); }
+
+ALLOCLINE_HOOK void free_sized(void* block, size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (next == nullptr || next->free_sized == nullptr) return Free(block);
+  if (block == nullptr || !Forget(block)) return;
+  next->free_sized(block, bytes < next->smallest_request ? next->smallest_request : bytes);
+}
+
+ALLOCLINE_HOOK void free_aligned_sized(void* block, size_t alignment, size_t bytes) {
+  const NextAllocator* next = NextOrNull();
+  if (next == nullptr || next->free_aligned_sized == nullptr) return Free(block);
+  if (block == nullptr || !Forget(block)) return;
+  next->free_aligned_sized(block, alignment, bytes < next->smallest_request ? next->smallest_request : bytes);
+}
+}
+
+ALLOCLINE_HOOK void operator delete(void* block) noexcept { Destroy(block, Operators().destroy); }
+ALLOCLINE_HOOK void operator delete[](void* block) noexcept { Destroy(block, Operators().destroy_array); }
+ALLOCLINE_HOOK void operator delete(void* block, size_t) noexcept { Destroy(block, Operators().destroy); }
+ALLOCLINE_HOOK void operator delete[](void* block, size_t) noexcept { Destroy(block, Operators().destroy_array); }
+ALLOCLINE_HOOK void operator delete(void* block, const std::nothrow_t&) noexcept {
+  Destroy(block, Operators().destroy);
+}
+ALLOCLINE_HOOK void operator delete[](void* block, const std::nothrow_t&) noexcept {
+  Destroy(block, Operators().destroy_array);
+}
+ALLOCLINE_HOOK void operator delete(void* block, std::align_val_t alignment) noexcept {
+  Destroy(block, Operators().destroy_aligned, alignment);
+}
+ALLOCLINE_HOOK void operator delete[](void* block, std::align_val_t alignment) noexcept {
+  Destroy(block, Operators().destroy_array_aligned, alignment);
+}
+ALLOCLINE_HOOK void operator delete(void* block, size_t, std::align_val_t alignment) noexcept {
+  Destroy(block, Operators().destroy_aligned, alignment);
+}
+ALLOCLINE_HOOK void operator delete[](void* block, size_t, std::align_val_t alignment) noexcept {
+  Destroy(block, Operators().destroy_array_aligned, alignment);
+}
+ALLOCLINE_HOOK void operator delete(void* block, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  Destroy(block, Operators().destroy_aligned, alignment);
+}
+ALLOCLINE_HOOK void operator delete[](void* block, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  Destroy(block, Operators().destroy_array_aligned, alignment);
+}
