@@ -72,6 +72,14 @@ bool IsAllocatorName(std::string_view name) {
   });
 }
 
+// Functions and pieces of code that the compiler made up: what initialises a thread_local object on its first use. They
+// are in the user's file, but on no line of it.
+bool IsMadeUp(const Location& location) {
+  constexpr std::array kNames = {"__tls_init"sv, "TLS init function for "sv, "TLS wrapper function for "sv};
+  return StartsWithAny(location.function, kNames) ||
+         (location.level == ResolutionLevel::kLine && !location.file.empty() && location.line == 0);
+}
+
 // liballocline, and the inline functions of the headers a program may use it by.
 bool IsOurs(const Location& location) {
   return Basename(location.module).starts_with("liballocline.so") ||
@@ -126,6 +134,7 @@ bool UserLineRule::InLibraryPath(std::string_view path) const {
 FrameRole UserLineRule::Classify(const Location& location) const {
   std::string_view name = QualifiedName(location.function);
   if (IsOurs(location) || IsAllocatorName(name)) return FrameRole::kAllocator;
+  if (IsMadeUp(location)) return FrameRole::kLibrary;
   FrameRole chosen;
   if (MatchesUserChoice(location.file, &chosen) || MatchesUserChoice(location.module, &chosen)) return chosen;
   if (StartsWithAny(name, kLibraryNamespaces) || IsAny(name, kRuntimeEntries)) return FrameRole::kLibrary;

@@ -10,10 +10,10 @@
 //   main.cc:12            main
 //
 // The rule: the first frame, walking inlined frames and then callers outward, that is not an allocator entry, not in a
-// library path and not std::, __gnu_cxx:: or boost:: by name. A path is the frame's file, and the module it is in: a
-// system library with debug information is still not the user's. The main executable is the user's wherever it lies. A
-// frame without a file is judged by its module alone. If no frame of a stack qualifies, its innermost frame outside the
-// allocator's entries stands in.
+// library path, not std::, __gnu_cxx:: or boost:: by name, and not made up by the compiler (no line). A path is the
+// frame's file, and the module it is in: a system library with debug information is still not the user's. The main
+// executable is the user's wherever it lies. A frame without a file is judged by its module alone. If no frame of a
+// stack qualifies, its innermost frame outside the allocator's entries stands in.
 //
 // Threads: immutable, share it freely.
 #ifndef ALLOCLINE_REPORT_USER_LINE_H_

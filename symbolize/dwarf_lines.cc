@@ -4,6 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
 
 namespace allocline {
 namespace {
@@ -103,6 +106,16 @@ bool LineTable::ParseNames5(ByteCursor& cursor, bool directories) {
   return true;
 }
 
+std::vector<uint64_t> LineTable::FirstOfEachName() const {
+  std::vector<uint64_t> first(files_.size());
+  absl::flat_hash_map<std::pair<std::string_view, uint64_t>, uint64_t> known;
+  known.reserve(files_.size());
+  for (uint64_t i = 0; i < files_.size(); ++i) {
+    first[i] = known.try_emplace({files_[i].name, files_[i].directory}, i).first->second;
+  }
+  return first;
+}
+
 const std::string& LineTable::FilePath(uint64_t index) {
   static const std::string kNone;
   if (index >= files_.size()) return kNone;
@@ -119,8 +132,9 @@ namespace {
 // Merges the rows of a running line program with ascending addresses.
 class RowMatcher {
  public:
-  RowMatcher(std::span<const uint64_t> addresses, size_t files, std::vector<LineRow>* rows)
-      : addresses_(addresses), rows_(*rows), last_with_line_(files) {}
+  // `first_of` gives, for every file, the first one of its name: clang lists a unit's own file twice.
+  RowMatcher(std::span<const uint64_t> addresses, std::vector<uint64_t> first_of, std::vector<LineRow>* rows)
+      : addresses_(addresses), first_of_(std::move(first_of)), rows_(*rows), last_with_line_(first_of_.size()) {}
 
   // An instruction of the program emits a row.
   void Row(uint64_t address, uint64_t file, uint32_t line) {
@@ -130,8 +144,8 @@ class RowMatcher {
       CloseRow(address);
     }
     row_ = {.address = address, .file = file, .line = line, .found = true};
-    if (line != 0 && file < last_with_line_.size()) {
-      last_with_line_[file] = {.sequence = sequence_, .address = address, .line = line};
+    if (line != 0 && file < first_of_.size()) {
+      last_with_line_[first_of_[file]] = {.sequence = sequence_, .address = address, .line = line};
     }
   }
   void EndSequence(uint64_t address) {
@@ -158,8 +172,8 @@ class RowMatcher {
       LineRow& row = rows_[next_];
       if (row.found) continue;
       row = row_;
-      if (row.line != 0 || row.file >= last_with_line_.size()) continue;
-      const RowWithLine& before = last_with_line_[row.file];
+      if (row.line != 0 || row.file >= first_of_.size()) continue;
+      const RowWithLine& before = last_with_line_[first_of_[row.file]];
       if (before.sequence != sequence_) continue;
       row.address = before.address;
       row.line = before.line;
@@ -168,6 +182,7 @@ class RowMatcher {
   }
 
   std::span<const uint64_t> addresses_;
+  const std::vector<uint64_t> first_of_;
   std::vector<LineRow>& rows_;
   size_t next_ = 0;  // the first address not yet passed in this sequence
   bool in_sequence_ = false;
@@ -180,7 +195,7 @@ class RowMatcher {
 
 std::vector<LineRow> LineTable::FindRows(std::span<const uint64_t> addresses) const {
   std::vector<LineRow> rows(addresses.size());
-  RowMatcher matcher(addresses, files_.size(), &rows);
+  RowMatcher matcher(addresses, FirstOfEachName(), &rows);
   uint64_t address = 0, file = 1;
   uint32_t line = 1;
   const unsigned const_add_pc = (255u - opcode_base_) / line_range_;

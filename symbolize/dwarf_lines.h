@@ -50,6 +50,7 @@ class LineTable {
   bool ParseHeader(ByteCursor& cursor);
   void ParseNamesBefore5(ByteCursor& cursor);
   bool ParseNames5(ByteCursor& cursor, bool directories);
+  std::vector<uint64_t> FirstOfEachName() const;
 
   const DwarfFile* file_ = nullptr;
   const DwarfUnit* unit_ = nullptr;

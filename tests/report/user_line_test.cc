@@ -67,6 +67,16 @@ TEST(UserLineTest, WithNothingButAllocatorEntriesTheInnermostStandsIn) {
   EXPECT_EQ(UserLineOf({{.function = "malloc", .module = "/lib/libjemalloc.so.2"}}), "malloc [libjemalloc.so.2]");
 }
 
+TEST(UserLineTest, CodeThatTheCompilerMadeUpIsNotTheUsersLine) {
+  constexpr ResolutionLevel kLine = ResolutionLevel::kLine;
+  EXPECT_EQ(
+      UserLineOf({{.function = "__cxa_thread_atexit", .module = kLibstdcxx},
+                  {.file = "/src/pool.cc", .function = "__tls_init", .module = kProgram, .level = kLine},
+                  {.function = "TLS wrapper function for pool", .module = kProgram, .level = ResolutionLevel::kSymbol},
+                  {.file = "/src/use.cc", .line = 8, .function = "Use()", .module = kProgram, .level = kLine}}),
+      "/src/use.cc");
+}
+
 TEST(UserLineTest, SyntheticFramesAreNeverTheUsersLineWhileThereIsCode) {
   EXPECT_EQ(UserLineOf({{.function = "deep", .module = "/lib/libdeep.so"},
                         {.where = "[callers beyond 1000 frames]", .role = FrameRole::kSynthetic}}),

@@ -127,7 +127,8 @@ std::string CodeWithRows(const std::vector<Row>& rows, uint64_t bytes_per_row = 
          ".byte 0\n.byte 0\n.byte 0\n"
          ".section .debug_line,\"\",@progbits\n.Lline: .long .Ll1-.Ll0\n.Ll0: .value 4\n.long .Lp0-.Lh0\n"
          ".Lh0: .byte 1, 1, 1, -5, 14, 13\n.byte 0, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 1\n.byte 0\n"
-         ".asciz \"/src/a.c\"\n.byte 0, 0, 0\n.asciz \"/src/b.h\"\n.byte 0, 0, 0\n.byte 0\n"
+         ".asciz \"/src/a.c\"\n.byte 0, 0, 0\n.asciz \"/src/b.h\"\n.byte 0, 0, 0\n"
+         ".asciz \"/src/a.c\"\n.byte 0, 0, 0\n.byte 0\n"
          ".Lp0: .byte 0, 9, 2\n.quad begin\n" +
          program + ".byte 0, 1, 1\n.Ll1:\n";
 }
@@ -135,6 +136,11 @@ std::string CodeWithRows(const std::vector<Row>& rows, uint64_t bytes_per_row = 
 TEST(LineTableTest, CodeOfNoLineBelongsToTheLineBeforeItInItsFile) {
   Assembled code(CodeWithRows({{1, 10}, {1, 0}, {2, 77}, {1, 0}, {1, 12}, {2, 0}}));
   EXPECT_THAT(Lines(code, 6), ElementsAre(10, 10, 77, 10, 12, 77));
+}
+
+TEST(LineTableTest, AFileListedTwiceIsOneFile) {  // as clang lists the one that is being compiled
+  Assembled code(CodeWithRows({{1, 10}, {3, 0}, {3, 11}, {1, 0}}));
+  EXPECT_THAT(Lines(code, 4), ElementsAre(10, 10, 11, 11));
 }
 
 TEST(LineTableTest, CodeBeforeTheFirstLineOfItsFileHasNone) {
