@@ -72,6 +72,21 @@ void AddReason(Text& line, uint32_t error) {
   }
 }
 
+// What to do about a recording that could not grow.
+void AddRemedy(Text& line, uint32_t error) {
+  switch (error) {
+    case EBADF:
+      line.Add("Give an output directory (-o or ALLOCLINE_OUTPUT) that the program can still reach.\n");
+      break;
+    case EFBIG:
+      line.Add("Raise the limit and run again.\n");
+      break;
+    default:
+      line.Add("Free some space and run again.\n");
+      break;
+  }
+}
+
 }  // namespace
 
 void InitNotice() {
@@ -98,8 +113,8 @@ void NoteTrouble(const RecordingWriter& recording) {
   } else if ((state & format::kStateDiskFull) != 0) {
     line.Add(recording.path()).Add(" cannot grow: ");
     AddReason(line, LoadRelaxed(header.first_errno));
-    line.Add(
-        "; what is recorded stays, totals go on, new stacks are counted together. Free some space and run again.\n");
+    line.Add("; what is recorded stays, totals go on, new stacks are counted together. ");
+    AddRemedy(line, LoadRelaxed(header.first_errno));
   } else {
     line.Add("libunwind.so.8 was not found: only the innermost frame is recorded. Install libunwind8.\n");
   }
