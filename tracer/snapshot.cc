@@ -111,7 +111,7 @@ Payload Encode(uint32_t sites, unsigned char* out) {
 }  // namespace
 
 int TakeSnapshot(const char* label, uint64_t rows) {
-  if (!g_tracer.EnsureOwnRecording()) return ENODATA;
+  if (!g_tracer.EnsureOwnRecording() || !g_tracer.active()) return ENODATA;
   SpinLockHolder lock(g_lock);
   if (!lock.held()) return EBUSY;
   RecordingWriter& recording = g_tracer.recording();

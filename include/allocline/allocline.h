@@ -6,7 +6,7 @@
  *
  * Threads:  every function may be called from any thread at any time; none may be called from a signal handler.
  * Sizes:    bytes, as requested from the allocator.
- * Errors:   functions that return int give 0 or an errno value; ENODATA means that the program is not being traced.
+ * Errors:   functions that return int give 0 or an errno value; ENODATA means that nothing is being traced (now).
  */
 #ifndef ALLOCLINE_ALLOCLINE_H_
 #define ALLOCLINE_ALLOCLINE_H_
