@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/unique_fd.h"
 #include "tools/command.h"
 #include "tools/options.h"
@@ -55,12 +56,6 @@ uint64_t NewRunId() {
     if (getrandom(&id, sizeof id, 0) != static_cast<ssize_t>(sizeof id)) id = static_cast<uint64_t>(getpid());
   }
   return id;
-}
-
-uint64_t MonotonicNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 std::vector<char*> Pointers(std::vector<std::string>& strings) {
@@ -134,6 +129,20 @@ class RunFormatter : public CLI::Formatter {
   }
 };
 
+// What to preload into `file`; empty if nothing can be: then the program runs all the same. Says on stderr what will be
+// missing.
+std::string TracerFor(const std::string& file) {
+  const absl::StatusOr<std::string> library = FindTracerLibrary();
+  if (!library.ok()) {
+    const auto message = library.status().message();
+    PrintError(fmt::format("{}; the program runs untraced", std::string_view(message.data(), message.size())));
+    return "";
+  }
+  const ProgramCheck check = CheckProgram(file);
+  if (!check.remark.empty()) PrintError(check.remark);
+  return check.preload ? *library : "";
+}
+
 absl::StatusOr<int> Run(const RunFlags& flags) {
   if (flags.program.empty()) {
     return WithExitCode(ExitCode::kRunFailed,
@@ -142,25 +151,21 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
   const absl::StatusOr<OpenReportOptions> symbols = flags.summary.symbols.Parse();
   if (!symbols.ok()) return WithExitCode(ExitCode::kRunFailed, symbols.status());
   ASSIGN_OR_RETURN(const std::string file, FindProgram(flags.program.front()));
-  absl::StatusOr<std::string> library = FindTracerLibrary();
-  if (!library.ok()) return WithExitCode(ExitCode::kRunFailed, library.status());
-
-  const ProgramCheck check = CheckProgram(file);
-  if (!check.remark.empty()) PrintError(check.remark);
+  const std::string library = TracerFor(file);
   const OutputDirectory output = PrepareOutputDirectory(flags.output_directory);
   if (!output.remark.empty()) PrintError(output.remark);
-  const TracerSettings settings = {.library = check.preload ? *library : "",
+  const TracerSettings settings = {.library = library,
                                    .output_directory = output.path,
                                    .run_id = NewRunId(),
                                    .record_mmap = flags.record_mmap,
                                    .start_stopped = flags.start_stopped};
 
   SignalRelay relay;
-  const uint64_t start_ns = MonotonicNs();
+  const uint64_t start_ns = MonotonicNow();
   ASSIGN_OR_RETURN(const ChildEnd end, RunProgram(file, flags.program, TracedEnvironment(settings), relay));
   const EndedRun run = {.program = file,
                         .end = end,
-                        .elapsed_ns = MonotonicNs() - start_ns,
+                        .elapsed_ns = MonotonicNow() - start_ns,
                         .output_directory = output.path,
                         .run_id = settings.run_id};
   SummariseApart(run, flags.summary, relay);

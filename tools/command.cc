@@ -42,13 +42,16 @@ int RunCommand(CLI::App& app, Arguments arguments, const std::function<absl::Sta
   try {
     std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them from the back
     app.parse(std::move(arguments));
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
+  } catch (const CLI::Success&) {  // --help
+    return Conclude(PrintAnswer(app.help()));
   } catch (const CLI::ParseError& error) {
     PrintError(fmt::format("{} (see `{} --help`)", FirstLine(error.what()), app.get_name()));
     return static_cast<int>(usage_code);
   }
-  const absl::Status status = body();
+  return Conclude(body());
+}
+
+int Conclude(const absl::Status& status) {
   if (!status.ok()) {
     const auto message = status.message();
     PrintError({message.data(), message.size()});

@@ -57,6 +57,9 @@ int RunCommand(CLI::App& app, Arguments arguments, const std::function<absl::Sta
 // One line on stderr, `allocline: MESSAGE`, with nothing in it that a terminal would obey.
 void PrintError(std::string_view message);
 
+// How a command ends: its exit code, with the error, if it is one, on stderr.
+int Conclude(const absl::Status& status);
+
 // A command's whole answer on stdout. A full disk or a closed stdout is an error (kCannotWrite) and not silence.
 absl::Status PrintAnswer(std::string_view text);
 

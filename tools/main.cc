@@ -47,10 +47,10 @@ int Main(Arguments arguments) {
   }
   const std::string name = arguments.front();
   if (name == "--help" || name == "-h" || name == "help") {
-    return static_cast<int>(ExitCodeOf(PrintAnswer(Usage())));
+    return Conclude(PrintAnswer(Usage()));
   }
   if (name == "--version") {
-    return static_cast<int>(ExitCodeOf(PrintAnswer("allocline " ALLOCLINE_VERSION "\n")));
+    return Conclude(PrintAnswer("allocline " ALLOCLINE_VERSION "\n"));
   }
   arguments.erase(arguments.begin());
   for (const Command& command : kCommands) {

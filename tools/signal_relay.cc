@@ -37,6 +37,7 @@ SignalRelay::SignalRelay() {
   sigfillset(&relayed_);
   for (int fault : kFaults) sigdelset(&relayed_, fault);
   sigprocmask(SIG_BLOCK, &relayed_, &original_mask_);
+  group_.emplace();
 }
 
 void SignalRelay::RestoreInChild() const {
@@ -90,7 +91,7 @@ std::optional<ChildEnd> SignalRelay::Poll(pid_t child) {
 // it could leave us stopped for ever.
 bool SignalRelay::ShouldStopToo() const { return child_stopped_by_ != SIGSTOP || IsForegroundJob(); }
 
-void SignalRelay::PassOn(const siginfo_t& signal, pid_t child) const {
+void SignalRelay::PassOn(const siginfo_t& signal, pid_t child) {
   switch (signal.si_signo) {
     case SIGCHLD:
       return;
@@ -102,9 +103,9 @@ void SignalRelay::PassOn(const siginfo_t& signal, pid_t child) const {
       return;
     default:
       if (!SentByAProcess(signal) || signal.si_pid == getpid()) return;  // from the terminal; our own SIGPIPE
-      if (signal.si_code == SI_QUEUE) {
+      if (signal.si_code == SI_QUEUE) {                                  // to one process, always
         sigqueue(child, signal.si_signo, signal.si_value);
-      } else {
+      } else if (!group_->GroupGot(signal.si_signo)) {
         kill(child, signal.si_signo);
       }
   }

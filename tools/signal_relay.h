@@ -1,7 +1,8 @@
 // Stands between a terminal (or a supervisor) and a child process as if it were not there.
 //
 //   a signal sent to us by kill()          is passed on to the child, with its value if it was queued
-//   a signal the terminal sends its group  has reached the child already: it is not passed on a second time
+//   a signal that all our group got        has reached the child already: it is not passed on a second time, be it from
+//                                          the terminal, kill -PGID or a supervisor (group_watcher.h)
 //   the child stops, as by Ctrl-Z          we stop too, so that the shell sees its job stop
 //   we are continued                       so is the child
 //
@@ -15,6 +16,8 @@
 #include <sys/types.h>
 
 #include <optional>
+
+#include "tools/group_watcher.h"
 
 namespace allocline {
 
@@ -42,13 +45,14 @@ class SignalRelay {
   // Takes in what happened to the child since the last call.
   std::optional<ChildEnd> Poll(pid_t child);
   bool ShouldStopToo() const;
-  void PassOn(const siginfo_t& signal, pid_t child) const;
+  void PassOn(const siginfo_t& signal, pid_t child);
 
   sigset_t relayed_;
   sigset_t original_mask_;
   struct sigaction original_sigchld_;
   int original_parent_death_signal_ = 0;
-  int child_stopped_by_ = 0;  // 0: it runs
+  int child_stopped_by_ = 0;           // 0: it runs
+  std::optional<GroupWatcher> group_;  // made when the signals are blocked
 };
 
 }  // namespace allocline

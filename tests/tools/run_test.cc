@@ -117,6 +117,26 @@ TEST_F(RunTest, AQueuedSignalKeepsItsValue) {
   EXPECT_TRUE(run.WaitForOutput("got " + std::to_string(SIGRTMIN) + " value 4711\n")) << run.OutputSoFar();
 }
 
+TEST_F(RunTest, SignalsSentToTheWholeGroupReachTheProgramOnce) {
+  Process run({.argv = RunWords({obedient_, "signals"})});  // leads a process group of its own
+  ASSERT_TRUE(run.WaitForOutput("ready"));
+  std::string expected = "ready\n";
+  const auto expect = [&](int signal) {
+    expected += "got " + std::to_string(signal) + "\n";
+    ASSERT_TRUE(run.WaitForOutput(expected)) << run.OutputSoFar();
+  };
+  for (int i = 0; i < 10; ++i) {
+    kill(-run.pid(), SIGUSR1);
+    expect(SIGUSR1);
+    run.Signal(SIGUSR2);  // to us alone; what came before it has been seen to by then
+    expect(SIGUSR2);
+  }
+  kill(-run.pid(), SIGTERM);
+  const Outcome outcome = run.Wait();
+  EXPECT_EQ(outcome.out, expected + "got 15\n");
+  EXPECT_EQ(ExitCodeOf(outcome), 42);
+}
+
 TEST_F(RunTest, AnAlarmSetBeforeUsReachesTheProgram) {  // as in: perl -e 'alarm 9; exec @ARGV' PROGRAM
   Process run({.argv = RunWords({obedient_, "signals"}), .in_child = [] { alarm(1); }});
   EXPECT_TRUE(run.WaitForOutput("got 14\n")) << run.OutputSoFar();
@@ -296,15 +316,30 @@ TEST_F(RunTest, WithNowhereToWriteTheProgramStillRuns) {
   EXPECT_THAT(outcome.err, HasSubstr("recordings stay in memory"));
 }
 
-TEST_F(RunTest, ATracerThatCannotBeFoundOrPreloadedIsRefusedBeforeTheProgramStarts) {
-  const Outcome missing = Run({"--", obedient_, "print", "hi"}, {{"ALLOCLINE_LIBRARY", "/no/such.so"}});
-  EXPECT_EQ(ExitCodeOf(missing), 125);
-  EXPECT_EQ(missing.out, "");
-  EXPECT_EQ(missing.err, "allocline: ALLOCLINE_LIBRARY is /no/such.so: No such file or directory\n");
+TEST_F(RunTest, WithoutATracerTheProgramRunsAndOneLineSaysSo) {
+  const Outcome missing =
+      Run({"-q", "--", obedient_, "print", "hi", "exit", "6"}, {{"ALLOCLINE_LIBRARY", "/no/such.so"}});
+  EXPECT_EQ(ExitCodeOf(missing), 6);
+  EXPECT_EQ(missing.out, "hi\n");
+  EXPECT_EQ(missing.err,
+            "allocline: ALLOCLINE_LIBRARY is /no/such.so: No such file or directory; the program runs untraced\n");
   directory_.WriteFile("with space.so", "");
-  const Outcome spaced = Run({"--", obedient_}, {{"ALLOCLINE_LIBRARY", (directory_ / "with space.so")}});
-  EXPECT_EQ(ExitCodeOf(spaced), 125);
-  EXPECT_THAT(spaced.err, HasSubstr("cannot stand in LD_PRELOAD"));
+  const Outcome spaced =
+      Run({"-q", "--", obedient_, "exit", "6"}, {{"ALLOCLINE_LIBRARY", (directory_ / "with space.so")}});
+  EXPECT_EQ(ExitCodeOf(spaced), 6);
+  EXPECT_THAT(spaced.err, AllOf(HasSubstr("cannot stand in LD_PRELOAD"), HasSubstr("runs untraced")));
+  EXPECT_EQ(CountLines(spaced.err), 1);
+  EXPECT_THAT(Recordings(), IsEmpty());
+}
+
+TEST_F(RunTest, AnInstallationWithoutItsLibraryStillRunsPrograms) {
+  fs::create_directories(directory_ / "bin");
+  const std::string lonely = directory_ / "bin/allocline";
+  fs::copy_file(CliPath(), lonely);
+  const Outcome outcome = RunProgram({.argv = {lonely, "run", "-o", directory_.path(), "--", obedient_, "exit", "6"}});
+  EXPECT_EQ(ExitCodeOf(outcome), 6);
+  EXPECT_THAT(outcome.err, AllOf(StartsWith("allocline: liballocline.so is neither in " + (directory_ / "lib")),
+                                 HasSubstr("left no recording")));
 }
 
 TEST_F(RunTest, ClosedStandardStreamsAndIgnoredSigchldChangeNothing) {
