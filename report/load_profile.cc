@@ -174,11 +174,20 @@ class ProfileLoader {
       std::string label = name;
       if (thread.kind == format::ThreadKind::kThread) label = fmt::format("{} (tid {})", name, thread.tid);
       if (thread.threads_served > 1) {
-        label = fmt::format("{} (tid {}, and {} before it)", name, thread.tid, thread.threads_served - 1);
+        label =
+            fmt::format("{} ({} threads, one after another, the last tid {})", name, thread.threads_served, thread.tid);
       }
       builder_.AddThread({.tid = thread.tid, .name = name, .label = label, .threads_served = thread.threads_served});
     }
     builder_.summary().by_thread = true;
+  }
+
+  // The snapshot that the profile is of, if it is of one: asked for, or the one a file that stands alone was made for.
+  const RecordedSnapshot* Moment() const {
+    const std::vector<RecordedSnapshot>& snapshots = recording_.snapshots();
+    if (options_.snapshot) return &snapshots[*options_.snapshot];
+    const bool stands_alone = (recording_.header().flags & format::kFlagSnapshot) != 0;
+    return stands_alone && !snapshots.empty() ? &snapshots.back() : nullptr;
   }
 
   void FillSummary() {
@@ -197,15 +206,14 @@ class ProfileLoader {
     summary.container_usage_bytes = header.container_usage_bytes;
     summary.container_limit_bytes = header.container_limit_bytes;
     uint64_t end_ns = header.end_monotonic_ns;
-    if (options_.snapshot) {
-      const RecordedSnapshot& snapshot = recording_.snapshots()[*options_.snapshot];
-      summary.label = snapshot.label;
-      summary.peak_bytes = snapshot.peak_bytes;
-      summary.rss_bytes = snapshot.rss_bytes;
-      summary.container_usage_bytes = snapshot.container_usage_bytes;
-      summary.container_limit_bytes = snapshot.container_limit_bytes;
-      summary.rows = snapshot.rows;
-      end_ns = snapshot.monotonic_ns;
+    if (const RecordedSnapshot* snapshot = Moment()) {
+      summary.label = snapshot->label;
+      summary.peak_bytes = snapshot->peak_bytes;
+      summary.rss_bytes = snapshot->rss_bytes;
+      summary.container_usage_bytes = snapshot->container_usage_bytes;
+      summary.container_limit_bytes = snapshot->container_limit_bytes;
+      summary.rows = snapshot->rows;
+      end_ns = snapshot->monotonic_ns;
     }
     if (end_ns > header.start_monotonic_ns) summary.elapsed_ns = end_ns - header.start_monotonic_ns;
     // One thread flushes its own peak exactly; of more, each may hide up to K bytes from the total.

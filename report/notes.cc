@@ -58,12 +58,13 @@ void AddStateNotes(const ProfileSummary& summary, std::vector<std::string>* note
 
 void AddStackNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
   if (summary.nested_events > 0) {
-    notes->push_back(fmt::format("{} allocations by signal handlers inside the tracer: their callers are unknown",
-                                 summary.nested_events));
+    notes->push_back(fmt::format("{} by signal handlers inside the tracer, of unknown callers",
+                                 CountText(static_cast<int64_t>(summary.nested_events), "allocation")));
   }
   if (summary.truncated_stacks > 0) {
-    notes->push_back(fmt::format("{} stacks are not whole: too deep, or through code that cannot be unwound",
-                                 summary.truncated_stacks));
+    notes->push_back(fmt::format("{} {} not whole: too deep, or through code that cannot be unwound",
+                                 CountText(static_cast<int64_t>(summary.truncated_stacks), "stack"),
+                                 summary.truncated_stacks == 1 ? "is" : "are"));
   }
   if (summary.flags & format::kFlagVerify) {
     notes->push_back(fmt::format("verify mode: {} of {} stacks differ from libunwind's", summary.different_stacks,
@@ -93,7 +94,7 @@ std::string DropsText(const ProfileSummary& summary) {
   for (uint32_t i = 0; i < summary.drops.size(); ++i) {
     const format::Drop& drop = summary.drops[i];
     if (drop.events == 0 && drop.bytes == 0) continue;
-    text += fmt::format("{}{} event{} ({}) {}", text.empty() ? "" : ", ", drop.events, drop.events == 1 ? "" : "s",
+    text += fmt::format("{}{} ({}) {}", text.empty() ? "" : ", ", CountText(static_cast<int64_t>(drop.events), "event"),
                         Bytes(drop.bytes), TextOf(static_cast<format::DropReason>(i)).clause);
   }
   return text.empty() ? "nothing" : text;

@@ -29,19 +29,21 @@ std::string ProcessText(const ProfileSummary& summary) {
   std::string_view name = Basename(summary.program);
   std::string text = fmt::format("{} (pid {})", Printable(name.empty() ? "<unknown>" : name), summary.pid);
   if (summary.label) text += fmt::format(", snapshot \"{}\"", Printable(*summary.label));
-  if (summary.elapsed_ns > 0) {
-    text += fmt::format("{} {:.1f} s after the start", summary.label ? "" : ", ended",
-                        static_cast<double>(summary.elapsed_ns) / 1e9);
+  const double elapsed_seconds = static_cast<double>(summary.elapsed_ns) / 1e9;
+  if (summary.running) {
+    text += fmt::format(", running for {:.1f} s", elapsed_seconds);
+  } else if (summary.elapsed_ns > 0) {
+    text += fmt::format("{} {:.1f} s after the start", summary.label ? "" : ", ended", elapsed_seconds);
   }
   return text;
 }
 
 std::string TracedText(const ProfileSummary& summary, const ProfileSummary* old) {
   std::string text =
-      fmt::format("traced:   live {} in {}", BytesWithChange(summary.live_bytes, old ? &old->live_bytes : nullptr),
-                  summary.live_blocks);
-  if (old != nullptr) text += fmt::format(" ({:+})", summary.live_blocks - old->live_blocks);
-  text += fmt::format(" blocks, peak {}", BytesWithChange(summary.peak_bytes, old ? &old->peak_bytes : nullptr));
+      fmt::format("traced:   live {} in ", BytesWithChange(summary.live_bytes, old ? &old->live_bytes : nullptr));
+  text += old == nullptr ? CountText(summary.live_blocks, "block")
+                         : fmt::format("{} ({:+}) blocks", summary.live_blocks, summary.live_blocks - old->live_blocks);
+  text += fmt::format(", peak {}", BytesWithChange(summary.peak_bytes, old ? &old->peak_bytes : nullptr));
   if (summary.peak_slack_bytes > 0) text += fmt::format(" (or up to {} more)", Bytes(summary.peak_slack_bytes));
   return text + "\n";
 }

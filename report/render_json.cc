@@ -55,6 +55,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
       {"pid", summary.pid},
       {"host", Text(summary.host)},
       {"allocator", TextOrNull(summary.allocator)},
+      {"running", summary.running},
       {"exited", (summary.state & format::kStateExited) != 0},
       {"elapsed_ns", KnownOrNull(summary.elapsed_ns)},
       {"rows", summary.rows == format::kRowsNotGiven ? Json(nullptr) : Json(summary.rows)},
@@ -115,6 +116,7 @@ Json GroupJson(const Group& group) {
     case GroupBy::kThread: {
       Json json = {{"name", Text(frame.file)}};
       json["tid"] = group.stacks->threads()[group.thread].tid;
+      json["threads_served"] = group.stacks->threads()[group.thread].threads_served;
       return json;
     }
     case GroupBy::kTraceback: {

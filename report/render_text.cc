@@ -33,8 +33,8 @@ class TextRenderer {
         fmt::format("{}: size={}, count={}", GroupName(statistic.group), Bytes(statistic.size), statistic.count);
     if (statistic.count != 0) text += fmt::format(", average={}", SizeText(statistic.average()));
     if (options_.show_totals) {
-      text += fmt::format(", total={} in {} blocks", SizeText(static_cast<double>(statistic.total_bytes)),
-                          statistic.total_blocks);
+      text += fmt::format(", total={} in {}", SizeText(static_cast<double>(statistic.total_bytes)),
+                          CountText(static_cast<int64_t>(statistic.total_blocks), "block"));
     }
     return text + "\n" + Frames(statistic.group);
   }

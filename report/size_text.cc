@@ -27,4 +27,8 @@ std::string Format(double bytes, bool with_sign) {
 std::string SizeText(double bytes) { return Format(bytes, false); }
 std::string SignedSizeText(double bytes) { return Format(bytes, true); }
 
+std::string CountText(int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
+}
+
 }  // namespace allocline

@@ -4,12 +4,17 @@
 #ifndef ALLOCLINE_REPORT_SIZE_TEXT_H_
 #define ALLOCLINE_REPORT_SIZE_TEXT_H_
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace allocline {
 
 std::string SizeText(double bytes);
 std::string SignedSizeText(double bytes);  // always with a sign: "+0 B"
+
+// "1 block", "2 blocks": `noun` is the singular, its plural adds an s.
+std::string CountText(int64_t count, std::string_view noun);
 
 }  // namespace allocline
 

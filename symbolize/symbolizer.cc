@@ -144,7 +144,7 @@ class Symbolizer::Impl {
       if (open.separate != nullptr && open.separate->HasSection(".debug_info")) open.debug = open.separate.get();
     }
     if (open.debug == nullptr) {
-      open.Note("no debug information: names only, no lines");
+      open.Note("no debug information, so no lines: build it with -g, or install its debug symbols");
       return open;
     }
     absl::StatusOr<DwarfSections> sections = ReadDwarfSections(*open.debug);
@@ -188,7 +188,11 @@ class Symbolizer::Impl {
       return symbols.Find(address - bias, &ignored);
     });
     std::function<void(size_t)> progress;
-    if (options_.progress) progress = [&](size_t done) { options_.progress(done, addresses.size()); };
+    if (options_.progress) {
+      progress = [&](size_t done) {
+        if (done < addresses.size()) options_.progress(done, addresses.size());  // Resolve() reports the end, once
+      };
+    }
     resolver.Resolve(in_debug_file, answers, progress);
     open.Note(split_units.problem());
   }

@@ -31,8 +31,8 @@ absl::Status Diff(const DiffFlags& flags) {
   if (view.json) {
     return PrintAnswer(RenderDiffJson(new_profile, old_profile, diffs, view.json_options()));
   }
-  return PrintAnswer(RenderDiffHeader(new_profile, old_profile, view.text) +
-                     RenderDiff(new_profile, old_profile, diffs, view.text));
+  const std::string header = view.text.tracemalloc ? "" : RenderDiffHeader(new_profile, old_profile, view.text);
+  return PrintAnswer(header + RenderDiff(new_profile, old_profile, diffs, view.text));
 }
 
 }  // namespace

@@ -19,7 +19,7 @@ struct InfoFlags {
 absl::StatusOr<RecordingInfo> Gather(const Target& target, const InfoFlags& flags) {
   ASSIGN_OR_RETURN(OpenReportOptions options, flags.symbols.Parse());
   if (flags.no_symbols) return GatherInfo(target, nullptr);
-  ProgressBar progress("reading symbols");
+  ProgressBar progress("reading symbols", [&] { return CountFrames(target.recording); });
   options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
   Symbolizer symbolizer(options.symbolizer);
   return GatherInfo(target, &symbolizer);

@@ -1,9 +1,9 @@
 // allocline snapshot: keeps one state of a process in a file that can be read anywhere, without the process's help.
 #include <fmt/format.h>
-#include <time.h>
 
 #include <nlohmann/json.hpp>
 
+#include "base/clock.h"
 #include "report/escape.h"
 #include "tools/command.h"
 #include "tools/live_process.h"
@@ -38,12 +38,6 @@ absl::StatusOr<std::string> DefaultOutput(const Target& target, const std::strin
   return fmt::format("{}@{}", target.path, label);
 }
 
-uint64_t MonotonicNs() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 // When the snapshot is of, and what the kernel said of the process then.
 RecordedSnapshot MomentOf(const Target& target, const std::string& label) {
   if (target.snapshot) {
@@ -58,10 +52,10 @@ RecordedSnapshot MomentOf(const Target& target, const std::string& label) {
       .rss_bytes = header.rss_bytes,
       .container_usage_bytes = header.container_usage_bytes,
       .container_limit_bytes = header.container_limit_bytes};
-  if (!target.pid) return moment;
-  const ProcessMemory memory = ReadProcessMemory(*target.pid);
+  if (!target.process) return moment;
+  const ProcessMemory memory = ReadProcessMemory(*target.process);
   if (memory.rss_bytes == 0) return moment;
-  moment.monotonic_ns = MonotonicNs();
+  moment.monotonic_ns = MonotonicNow();
   moment.rss_bytes = memory.rss_bytes;
   moment.container_usage_bytes = memory.container.usage_bytes;
   moment.container_limit_bytes = memory.container.limit_bytes;
@@ -93,7 +87,7 @@ absl::Status Snapshot(const SnapshotFlags& flags) {
 
   const RecordedSnapshot moment = MomentOf(target, flags.label);
   {
-    ProgressBar progress("reading symbols");
+    ProgressBar progress("reading symbols", [&] { return CountFrames(target.recording); });
     options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
     Symbolizer symbolizer(options.symbolizer);
     const RecordingBuilder copy = MakeStandAlone(target.recording, target.snapshot, moment, &symbolizer);

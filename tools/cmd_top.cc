@@ -28,7 +28,8 @@ absl::Status Top(const TopFlags& flags) {
   if (view.json) {
     return PrintAnswer(RenderJson(profile, statistics, view.json_options()));
   }
-  return PrintAnswer(RenderHeader(profile, view.text) + RenderStatistics(profile, statistics, view.text));
+  const std::string header = view.text.tracemalloc ? "" : RenderHeader(profile, view.text);
+  return PrintAnswer(header + RenderStatistics(profile, statistics, view.text));
 }
 
 }  // namespace

@@ -49,4 +49,13 @@ bool IsRunning(const format::FileHeader& header) {
   return start_ticks && *start_ticks == header.process_start_ticks && IsThisBoot(header.boot_id);
 }
 
+std::optional<pid_t> FindWriterOf(const std::string& path, const format::FileHeader& header) {
+  if ((header.flags & format::kFlagSnapshot) != 0 || !IsRunning(header)) return std::nullopt;
+  const pid_t pid = static_cast<pid_t>(header.pid);
+  const absl::StatusOr<std::string> written = FindRecordingOf(pid);
+  std::error_code error;
+  if (!written.ok() || !std::filesystem::equivalent(path, *written, error)) return std::nullopt;
+  return pid;
+}
+
 }  // namespace allocline

@@ -2,6 +2,8 @@
 #ifndef ALLOCLINE_TOOLS_RECORDING_FILES_H_
 #define ALLOCLINE_TOOLS_RECORDING_FILES_H_
 
+#include <sys/types.h>
+
 #include <functional>
 #include <optional>
 #include <string>
@@ -29,6 +31,10 @@ std::vector<RecordingFile> FindRecordings(const std::string& directory,
 
 // Whether the recorded process still runs: on this machine, since this boot, and not another one of its number.
 bool IsRunning(const format::FileHeader& header);
+
+// The running process that has the recording at `path` open, if it can be seen. Unlike IsRunning() this tells a process
+// from what it was before an exec.
+std::optional<pid_t> FindWriterOf(const std::string& path, const format::FileHeader& header);
 
 }  // namespace allocline
 

@@ -56,6 +56,7 @@ std::vector<ThreadInfo> GatherThreads(const Recording& recording) {
   for (const RecordedThread& thread : recording.threads()) {
     ThreadInfo info{.thread = &thread, .counters = {}};
     for (const auto& [site, counters] : thread.counters) info.counters += counters;
+    if (thread.kind == format::ThreadKind::kOrphans && !info.counters.any()) continue;  // as it should be
     threads.push_back(info);
   }
   return threads;
@@ -74,6 +75,7 @@ std::vector<TableInfo> GatherTables(const format::FileHeader& header) {
 // Notes on the numbers, and the modules that allocate behind the tracer's back.
 std::vector<std::string> GatherNotSeen(const ProfileSummary& summary, const std::vector<ModuleInfo>& modules) {
   std::vector<std::string> sentences = NotesOf(summary);
+  if (const std::string drops = DropsText(summary); drops != "nothing") sentences.push_back(drops);
   for (const ModuleInfo& info : modules) {
     if (info.private_allocator.empty()) continue;
     sentences.push_back(fmt::format("{} carries a private allocator ({}): what it takes from that is not recorded",
@@ -87,7 +89,7 @@ std::vector<std::string> GatherNotSeen(const ProfileSummary& summary, const std:
 absl::StatusOr<RecordingInfo> GatherInfo(const Target& target, Symbolizer* symbolizer) {
   RecordingInfo info;
   info.target = &target;
-  info.running = (target.recording.header().flags & format::kFlagSnapshot) == 0 && IsRunning(target.recording.header());
+  info.running = target.process.has_value();
   ASSIGN_OR_RETURN(const Profile profile, LoadProfile(target.recording, nullptr, {.snapshot = target.snapshot}));
   info.summary = profile.summary();
   info.modules = GatherModules(target.recording, symbolizer);

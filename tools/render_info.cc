@@ -19,6 +19,8 @@ std::string Bytes(Integer bytes) {
   return SizeText(static_cast<double>(bytes));
 }
 
+std::string Counted(uint64_t count, std::string_view noun) { return CountText(static_cast<int64_t>(count), noun); }
+
 double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 std::string Hex(std::string_view bytes) {
@@ -53,10 +55,10 @@ std::string RenderProcess(const RecordingInfo& info) {
                       header.parent_pid, Printable(header.host));
   text += fmt::format("started:   {}, {}\n", TimeText(header.start_realtime_ns), HowItEnded(info));
   text += fmt::format("allocator: {}\n", header.allocator[0] == '\0' ? "unknown" : Printable(header.allocator));
-  text += fmt::format("traced:    live {} in {} blocks, peak {}\n", Bytes(info.summary.live_bytes),
-                      info.summary.live_blocks, Bytes(info.summary.peak_bytes));
-  text += fmt::format("events:    {} allocations of {}, {} frees\n", info.events.allocated_blocks,
-                      Bytes(info.events.allocated_bytes), info.events.freed_blocks);
+  text += fmt::format("traced:    live {} in {}, peak {}\n", Bytes(info.summary.live_bytes),
+                      CountText(info.summary.live_blocks, "block"), Bytes(info.summary.peak_bytes));
+  text += fmt::format("events:    {} of {}, {}\n", Counted(info.events.allocated_blocks, "allocation"),
+                      Bytes(info.events.allocated_bytes), Counted(info.events.freed_blocks, "free"));
   return text;
 }
 
@@ -87,16 +89,16 @@ std::string ThreadName(const RecordedThread& thread) {
     case format::ThreadKind::kThread:
       break;
   }
-  std::string text = fmt::format("{} (tid {})", Printable(thread.name), thread.tid);
-  if (thread.threads_served > 1) text += fmt::format(" and {} before it", thread.threads_served - 1);
-  return text;
+  if (thread.threads_served <= 1) return fmt::format("{} (tid {})", Printable(thread.name), thread.tid);
+  return fmt::format("{} ({} threads, one after another, the last tid {})", Printable(thread.name),
+                     thread.threads_served, thread.tid);
 }
 
 std::string RenderThreads(const RecordingInfo& info) {
   std::string text = fmt::format("\nthreads ({}):\n", info.threads.size());
   for (const ThreadInfo& thread : info.threads) {
-    text += fmt::format("  {}: allocated {} in {} blocks, freed {} in {}\n", ThreadName(*thread.thread),
-                        Bytes(thread.counters.allocated_bytes), thread.counters.allocated_blocks,
+    text += fmt::format("  {}: allocated {} in {}, freed {} in {}\n", ThreadName(*thread.thread),
+                        Bytes(thread.counters.allocated_bytes), Counted(thread.counters.allocated_blocks, "block"),
                         Bytes(thread.counters.freed_bytes), thread.counters.freed_blocks);
   }
   return text;

@@ -5,9 +5,12 @@
 
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "base/clock.h"
 #include "tools/command.h"
 #include "tools/live_process.h"
 #include "tools/progress_bar.h"
+#include "tools/recording_files.h"
 
 namespace allocline {
 namespace {
@@ -34,6 +37,7 @@ absl::StatusOr<Target> OpenTarget(std::string_view text) {
   absl::StatusOr<Recording> recording = Recording::Open(target.path);
   if (!recording.ok()) return WithExitCode(ExitCode::kUnreadable, recording.status());
   target.recording = *std::move(recording);
+  target.process = target.pid ? target.pid : FindWriterOf(target.path, target.recording.header());
   if (target.label) {
     const absl::StatusOr<size_t> snapshot = target.recording.FindSnapshot(*target.label);
     if (!snapshot.ok()) return WithExitCode(ExitCode::kUnknownLabel, snapshot.status());
@@ -43,19 +47,29 @@ absl::StatusOr<Target> OpenTarget(std::string_view text) {
 }
 
 absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options) {
-  ProgressBar progress("reading symbols");
+  ProgressBar progress("reading symbols", [&] { return CountFrames(target.recording); });
   options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
   absl::StatusOr<Profile> profile = LoadReport(target.recording, target.label, options);
   if (!profile.ok()) return WithExitCode(ExitCode::kUsage, profile.status());  // --by thread where it cannot be
-  if (!target.pid || target.label) return profile;
+  if (!target.process || target.label) return profile;
 
-  const ProcessMemory memory = ReadProcessMemory(*target.pid);
+  const ProcessMemory memory = ReadProcessMemory(*target.process);
   if (memory.rss_bytes == 0) return profile;  // it has ended meanwhile: its own last figures stand
   ProfileSummary summary = profile->summary();
+  summary.running = true;
+  summary.elapsed_ns = MonotonicNow() - target.recording.header().start_monotonic_ns;
   summary.rss_bytes = memory.rss_bytes;
   summary.container_usage_bytes = memory.container.usage_bytes;
   summary.container_limit_bytes = memory.container.limit_bytes;
   return Profile(profile->shared_stacks(), profile->sites(), std::move(summary));
+}
+
+size_t CountFrames(const Recording& recording) {
+  absl::flat_hash_set<format::Frame> frames;
+  for (const RecordedNode& node : recording.nodes()) {
+    if (node.frame != 0 && !format::IsVirtual(node.frame)) frames.insert(node.frame);
+  }
+  return frames.size();
 }
 
 }  // namespace allocline

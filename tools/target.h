@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ struct Target {
   std::optional<std::string> label;
   std::optional<size_t> snapshot;  // index of the label's
   std::optional<pid_t> pid;        // a running process was named
+  std::optional<pid_t> process;    // that process, or the one found to be writing the file that was named
   Recording recording;
 };
 
@@ -30,6 +32,9 @@ absl::StatusOr<Target> OpenTarget(std::string_view text);
 // The target as a profile, at its label or as it is now; of a running process, with the kernel's present figures. A
 // progress bar shows up on a terminal when symbols take long.
 absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options);
+
+// How many distinct addresses the recording's stacks are made of: the work of naming them.
+size_t CountFrames(const Recording& recording);
 
 }  // namespace allocline
 

@@ -160,6 +160,27 @@ TEST(LoadProfileTest, ASnapshotHasTheCountersOfItsMoment) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST(LoadProfileTest, AFileThatStandsAloneIsTheSnapshotItWasMadeFor) {
+  FakeRun run(kProgram, kLibrary);
+  run.builder().header().flags |= format::kFlagSnapshot;
+  run.Count(run.AddThread("main", 1), {run.InProgram(0x10)}, {100, 1, 0, 0});
+  run.builder().AddSnapshotOfNow({.label = "kept", .monotonic_ns = 3'500'000'000, .peak_bytes = 120, .rss_bytes = 7});
+  const Profile profile = Load(run.Build());
+  EXPECT_EQ(profile.summary().label, "kept");
+  EXPECT_EQ(profile.summary().elapsed_ns, 2'500'000'000u);
+  EXPECT_EQ(profile.summary().peak_bytes, 120u);
+  EXPECT_TRUE(LoadProfile(run.Build(), nullptr, {.by_thread = true}).ok()) << "its threads are still apart";
+}
+
+TEST(LoadProfileTest, ThreadsThatSharedARecordAreSaidToHaveRunOneAfterAnother) {
+  FakeRun run(kProgram, kLibrary);
+  const size_t thread = run.builder().AddThread({.tid = 14, .threads_served = 3, .name = "worker"});
+  run.Count(thread, {run.InProgram(0x10)}, {100, 1, 0, 0});
+  EXPECT_THAT(
+      Texts(ComputeStatistics(Load(run.Build(), {.by_thread = true}), {.by = GroupBy::kThread}).value()),
+      ElementsAre("worker (3 threads, one after another, the last tid 14): size=100 B, count=1, average=100 B"));
+}
+
 TEST(LoadProfileTest, FreedSitesCountOnlyWhereTotalsAreAskedFor) {
   FakeRun run(kProgram, kLibrary);
   size_t thread = run.AddThread("main", 1);

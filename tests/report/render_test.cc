@@ -213,6 +213,20 @@ TEST(RenderHeaderTest, ItSaysWhatWasTracedBesideWhatTheKernelSees) {
             "\n");
 }
 
+TEST(RenderHeaderTest, ARunningProcessHasNoEndAndOneBlockIsSingular) {
+  ProfileBuilder builder;
+  builder.summary().program = kProgram;
+  builder.summary().pid = 4711;
+  builder.summary().running = true;
+  builder.summary().elapsed_ns = 61'000'000'000;
+  builder.summary().truncated_stacks = 1;
+  builder.AddSite({.live_bytes = 7, .live_blocks = 1});
+  const std::string header = RenderHeader(std::move(builder).Build(UserLineRule({})), {});
+  EXPECT_THAT(header, testing::StartsWith("prog (pid 4711), running for 61.0 s\n"
+                                          "traced:   live 7 B in 1 block, peak "));
+  EXPECT_THAT(header, HasSubstr("note:     1 stack is not whole: "));
+}
+
 TEST(RenderHeaderTest, WhatIsNotKnownIsNotShownAsZero) {
   Fixture fixture;
   fixture.summary().rss_bytes = 0;

@@ -63,5 +63,11 @@ TEST(SizeTextTest, DifferencesAlwaysHaveASign) {
   for (const Golden& golden : kGolden) EXPECT_EQ(SignedSizeText(golden.bytes), golden.text) << golden.bytes;
 }
 
+TEST(CountTextTest, OneIsSingular) {
+  EXPECT_EQ(CountText(0, "block"), "0 blocks");
+  EXPECT_EQ(CountText(1, "block"), "1 block");
+  EXPECT_EQ(CountText(2, "block"), "2 blocks");
+}
+
 }  // namespace
 }  // namespace allocline
