@@ -48,8 +48,9 @@ std::atomic<bool> g_available{false};
 std::atomic<bool> g_step_only{false};
 std::atomic<int> g_threads_inside{0};
 
-// Pages found readable on this thread, a slot each by the low bits of their number. As in libunwind's own list, a page
-// that is unmapped later stays; only a frame that leads astray would read from it.
+// Pages found readable on this thread, a slot each by the low bits of their number, with bit 0 set: an empty slot is no
+// page, page 0 neither. As in libunwind's own list, a page that is unmapped later stays; only a frame that leads astray
+// would read from it.
 constexpr uintptr_t kPageMask = ~uintptr_t{4095};
 constinit thread_local uintptr_t g_readable_pages[8];
 
@@ -61,9 +62,9 @@ int AccessWord(unw_addr_space_t, unw_word_t address, unw_word_t* value, int writ
   }
   const uintptr_t page = address & kPageMask;
   uintptr_t& slot = g_readable_pages[(page >> 12) % 8];
-  if (__builtin_expect(slot != page || ((address + 7) & kPageMask) != page, 0)) {
+  if (__builtin_expect(slot != (page | 1) || ((address + 7) & kPageMask) != page, 0)) {
     if (!IsReadable(address)) return -UNW_EINVAL;
-    slot = page;
+    slot = page | 1;
   }
   memcpy(value, reinterpret_cast<const void*>(address), sizeof *value);
   return 0;

@@ -80,5 +80,12 @@ TEST(ProcessTraps, AProcessThatChangesItsUserIsRecordedToItsEnd) {
   RecordExactly("traps/changes_identity", {.args = {"setuid", "-"}});
 }
 
+TEST(ProcessTraps, AFramePointerThatIsASmallNumberEndsTheStack) {
+  // Under verification libunwind follows it too, as it does wherever our own rows do not suffice.
+  Recorded run = RecordExactly("traps/wrong_frame_pointer", {.env = {{"ALLOCLINE_VERIFY", "1"}}});
+  EXPECT_GT(run.main().recording().header().verified_stacks, 0);
+  EXPECT_EQ(run.main().recording().header().different_stacks, 0);
+}
+
 }  // namespace
 }  // namespace allocline::testing
