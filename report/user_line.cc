@@ -72,12 +72,13 @@ bool IsAllocatorName(std::string_view name) {
   });
 }
 
-// Functions and pieces of code that the compiler made up: what initialises a thread_local object on its first use. They
-// are in the user's file, but on no line of it.
+// Code that the compiler made up, such as what initialises a thread_local object on its first use: it may be in the
+// user's file, but is on no line of it.
 bool IsMadeUp(const Location& location) {
+  if (location.line != 0) return false;
   constexpr std::array kNames = {"__tls_init"sv, "TLS init function for "sv, "TLS wrapper function for "sv};
   return StartsWithAny(location.function, kNames) ||
-         (location.level == ResolutionLevel::kLine && !location.file.empty() && location.line == 0);
+         (location.level != ResolutionLevel::kNone && !location.file.empty());
 }
 
 // liballocline, and the inline functions of the headers a program may use it by.

@@ -71,10 +71,13 @@ TEST(UserLineTest, CodeThatTheCompilerMadeUpIsNotTheUsersLine) {
   constexpr ResolutionLevel kLine = ResolutionLevel::kLine;
   EXPECT_EQ(
       UserLineOf({{.function = "__cxa_thread_atexit", .module = kLibstdcxx},
-                  {.file = "/src/pool.cc", .function = "__tls_init", .module = kProgram, .level = kLine},
+                  {.file = "/src/pool.cc", .function = "Init()", .module = kProgram, .level = ResolutionLevel::kSymbol},
                   {.function = "TLS wrapper function for pool", .module = kProgram, .level = ResolutionLevel::kSymbol},
                   {.file = "/src/use.cc", .line = 8, .function = "Use()", .module = kProgram, .level = kLine}}),
       "/src/use.cc");
+  EXPECT_EQ(RoleOf({.file = "/src/pool.cc", .line = 5, .function = "__tls_init", .module = kProgram, .level = kLine}),
+            FrameRole::kUser)
+      << "g++ gives it the line of the declaration";
 }
 
 TEST(UserLineTest, SyntheticFramesAreNeverTheUsersLineWhileThereIsCode) {

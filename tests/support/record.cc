@@ -103,7 +103,6 @@ Profile RecordedProcess::Load(bool by_thread) const {
 
 std::string RecordedProcess::NameOf(const Location& location) const {
   if (!location.file.starts_with(ProgramSources() + "/")) return "";
-  if (location.line == 0) return "";  // code of the compiler's own, as clang's for thread_local objects
   for (const Marker& marker : markers_) {
     if (marker.file == location.file && marker.line == location.line) return marker.any ? "" : marker.name;
   }
