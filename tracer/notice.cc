@@ -76,7 +76,7 @@ void AddReason(Text& line, uint32_t error) {
 void AddRemedy(Text& line, uint32_t error) {
   switch (error) {
     case EBADF:
-      line.Add("Give an output directory (-o or ALLOCLINE_OUTPUT) that the program can still reach.\n");
+      line.Add("Keep the program from closing descriptors it did not open (ours is above 900).\n");
       break;
     case EFBIG:
       line.Add("Raise the limit and run again.\n");

@@ -2,6 +2,7 @@
 // is missing and what to do about it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,6 +90,17 @@ TEST_F(BadProgramTest, WhereFilesCannotBeMappedSharedTheRecordingLivesInMemory) 
   EXPECT_EQ(outcome.out, "");
   EXPECT_THAT(outcome.err, AllOf(IsOneLine(), HasSubstr("cannot map files (MAP_SHARED); recording in memory"),
                                  HasSubstr("allocline top PID"), HasSubstr("-o or ALLOCLINE_OUTPUT")));
+}
+
+TEST_F(BadProgramTest, ARecordingThatCannotGrowSaysWhatWouldHelp) {
+  const Recorded closes = Record("traps/takes_all_descriptors", {.args = {"close"}});
+  EXPECT_THAT(closes.outcome.err, AllOf(IsOneLine(), HasSubstr("closed the recording's descriptor"),
+                                        HasSubstr("Keep the program from closing descriptors it did not open")));
+  const Recorded limited = Record("traps/many_stacks", {.in_child = [] {
+                                    const rlimit limit = {1 << 20, 1 << 20};
+                                    setrlimit(RLIMIT_FSIZE, &limit);
+                                  }});
+  EXPECT_THAT(limited.outcome.err, AllOf(IsOneLine(), HasSubstr("ulimit -f"), HasSubstr("Raise the limit")));
 }
 
 // ---------------------------------------------------------------- recordings of others
