@@ -29,12 +29,12 @@ enum class Gate : uint32_t {
   kIgnored = 3,  // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
 };
 
-// The nodes of the stack taken last, outermost frame first: parallel to the frames in StackCache.
+// The stack taken last: what the frames in StackCache are in the site table.
 struct LastStack {
   format::Counter* counter;  // of the site; null if there was no room for it
   SiteId site;
+  NodeId node;  // of its innermost frame
   uint32_t domain;
-  NodeId nodes[format::kMaxDepth];
 };
 
 struct ThreadState {

@@ -66,7 +66,8 @@ bool Tracer::Start(const Settings& settings) {
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
-  if (!sites_.Init(&recording_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans()) return false;
+  if (!sites_.Init(&recording_) || !paths_.Init() || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
+    return false;
   mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
   ready_.store(true, std::memory_order_release);
   Sample();
@@ -92,24 +93,31 @@ void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
   if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) return OnAllocSlow(block, bytes, hook);
   CloseGate(state, hook);
   // The mode only now: stop() waits for those whose gate is closed.
-  format::Counter* counter = state->last.counter;
   if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0 || !state->stack.IsSame(hook), 0)) {
     return OnAllocOtherStack(state, block, bytes, hook);
   }
+  return RecordAtLastSite(state, block, bytes);
+}
+
+void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  if (active()) {
+    const SiteId site = SiteOfStack(state, hook, format::kDomainMalloc);
+    if (__builtin_expect(state->last.counter != nullptr, 1)) return RecordAtLastSite(state, block, bytes);
+    RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
+  }
+  OpenGate(state);
+  return block;
+}
+
+// Counters first, then the pointer map; the live total, which is not exact at every moment, last.
+inline void* Tracer::RecordAtLastSite(ThreadState* state, void* block, size_t bytes) {
+  format::Counter* counter = state->last.counter;
   AddOwned(counter->allocated_bytes, bytes);
   AddOwned(counter->allocated_blocks, 1);
   if (__builtin_expect(!blocks_.InsertUsual(reinterpret_cast<uintptr_t>(block), state->last.site, bytes), 0)) {
     return InsertAndOpen(state, block, bytes);
   }
   if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
-  OpenGate(state);
-  return block;
-}
-
-void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
-  if (active()) {
-    RecordAlloc(state, SiteOfStack(state, hook, format::kDomainMalloc), reinterpret_cast<uintptr_t>(block), bytes);
-  }
   OpenGate(state);
   return block;
 }
@@ -205,13 +213,10 @@ SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t d
   }
   if (!state->stack.IsSame(hook)) {
     const TakenStack taken = state->stack.Take(hook);
-    NodeId node = taken.shared > 0 ? last.nodes[taken.shared - 1] : OutermostNode(domain, taken.cut);
+    const NodeId joint = taken.shared > 0 ? sites_.Ancestor(last.node, taken.left) : OutermostNode(domain, taken.cut);
     bool reused = false;
-    for (uint32_t i = 0; i < taken.fresh; ++i) {
-      node = ChildOf(node, taken.pcs[taken.fresh - 1 - i], &reused);
-      last.nodes[taken.shared + i] = node;
-    }
-    last.site = sites_.SiteOf(node);
+    last.node = NodeOfPath(joint, taken, &reused);
+    last.site = sites_.SiteOf(last.node);
     last.counter = state->counters.At(last.site, recording_);
     if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
       recording_.CountDrop(format::DropReason::kRecordingFull, 0);
@@ -227,6 +232,24 @@ SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t d
   if (domain != format::kDomainMalloc) state->stack.ForgetTop();
   if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) Verify(hook, last.site);
   return last.site;
+}
+
+NodeId Tracer::NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused) {
+  PathTable::Entry& entry = paths_.At(joint, taken.pcs, taken.fresh);
+  const NodeId guess = entry.load(std::memory_order_acquire);
+  NodeId node = guess;
+  const uintptr_t* pc = taken.pcs;
+  const uintptr_t* end = pc + taken.fresh;
+  for (; pc != end; ++pc) {
+    const format::NodeRecord& record = sites_.nodes()[node];
+    if (LoadRelaxed(record.frame) != modules_.FrameOf(*pc, reused)) break;
+    node = record.parent;
+  }
+  if (__builtin_expect(pc == end && node == joint, 1)) return guess;
+  node = joint;
+  for (uint32_t i = taken.fresh; i-- > 0;) node = ChildOf(node, taken.pcs[i], reused);
+  if (node != kNoNode) entry.store(node, std::memory_order_release);
+  return node;
 }
 
 // A stack of one frame, for when no more can be known.
@@ -377,8 +400,8 @@ void Tracer::Sample() {
   const ContainerMemory container = ReadContainerMemory(0);
   StoreRelaxed(header.container_usage_bytes, container.usage_bytes);
   StoreRelaxed(header.container_limit_bytes, container.limit_bytes);
-  StoreRelaxed(header.tracer_private_bytes,
-               sites_.private_bytes() + threads_.private_bytes() + modules_.private_bytes());
+  StoreRelaxed(header.tracer_private_bytes, sites_.private_bytes() + PathTable::private_bytes() +
+                                                threads_.private_bytes() + modules_.private_bytes());
   StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes());
   StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
   sampling_.store(false, std::memory_order_release);
@@ -422,7 +445,7 @@ void Tracer::ResetPeak() {
 }
 
 uint64_t Tracer::TracerMemory() const {
-  return sites_.private_bytes() + threads_.private_bytes() + modules_.private_bytes();
+  return sites_.private_bytes() + PathTable::private_bytes() + threads_.private_bytes() + modules_.private_bytes();
 }
 
 // ---------------------------------------------------------------- control

@@ -21,6 +21,7 @@
 #include "base/atomic.h"
 #include "recording/writer.h"
 #include "tracer/module_list.h"
+#include "tracer/path_table.h"
 #include "tracer/pointer_map.h"
 #include "tracer/settings.h"
 #include "tracer/site_table.h"
@@ -119,6 +120,7 @@ class Tracer {
   // What the inline halves leave. Each takes over where it stands and does the rest, so that it is a jump and no call.
   void* OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
   void* OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  void* RecordAtLastSite(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
   void ChargeSlow(Block block);
@@ -130,6 +132,7 @@ class Tracer {
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
+  NodeId NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
   void Insert(ThreadState* state, uintptr_t address, Block block);
   void InsertFailed(ThreadState* state, Block block);
@@ -186,6 +189,7 @@ class Tracer {
   ProcessMark* mark_ = nullptr;
   RecordingWriter recording_;
   SiteTable sites_;
+  PathTable paths_;
   ModuleList modules_;
   ThreadStates threads_;
   PointerMap blocks_;

@@ -63,6 +63,7 @@ struct HookFrame {
 // A stack, as far as it differs from the last one of the same StackCache.
 struct TakenStack {
   uint32_t shared;               // outermost frames that are those of the last stack
+  uint32_t left;                 // frames of the last stack further in than those
   uint32_t fresh;                // frames further in
   const uintptr_t* pcs;          // their return addresses, innermost first
   format::TruncationReason cut;  // why it is not whole; 0 if it is
@@ -101,11 +102,11 @@ class StackCache {
     uintptr_t address;
     uintptr_t value;
   };
-  // A frame on the way: where its pc lay (the stack pointer in it is that address + 8), and its rbp, with the place
-  // where the frame inside loaded it from (address 0: not loaded, it is the inner frame's).
+  // A frame on the way: where its pc lay (the stack pointer in it is that address + 8), and where its rbp was saved
+  // last, by the frame inside or one further in. What lies there is loaded only if the way outward depends on it.
   struct State {
     Slot return_address;
-    Slot rbp;
+    uintptr_t rbp_place;
   };
 
   // The innermost kept frame, in the hook's words.
@@ -124,7 +125,7 @@ class StackCache {
   // How many of the frames further out than `joint`, counted from it outward, still are what they were: `joint` if all.
   uint32_t SameFurtherOut(uint32_t joint) const {
     if (joint == 0) return 0;
-    if (__builtin_expect(any_needs_rbp_[joint - 1], 0)) return SameFurtherOutWithRbp(joint);
+    if (__builtin_expect(AnyNeedsRbp(joint - 1), 0)) return SameFurtherOutWithRbp(joint);
     return static_cast<uint32_t>(&Kept(joint) - FirstDifference(&Kept(joint)));
   }
   // The slots further out than `s` are compared, from it outward. Gives the last that is what it was, Kept(0) if all
@@ -141,19 +142,23 @@ class StackCache {
     }
   }
   uint32_t SameFurtherOutWithRbp(uint32_t joint) const;
-  bool Step(CfiRow row, State* state);
+  __attribute__((noinline)) bool StepByRbp(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
-  void Keep(uint32_t shared, uint32_t fresh, const State& joint);
+  void Keep(uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place, bool uses_rbp);
 
   Top top_;
+  static constexpr uint8_t kNeedsRbp = 1;     // the way outward from this frame depends on its rbp
+  static constexpr uint8_t kAnyNeedsRbp = 2;  // that of this frame or of one further out does
+  bool NeedsRbp(uint32_t frame) const { return (flags_[frame] & kNeedsRbp) != 0; }
+  bool AnyNeedsRbp(uint32_t frame) const { return (flags_[frame] & kAnyNeedsRbp) != 0; }
+
   uint32_t depth_ = 0;
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
   // Frames [0, depth_), 0 = outermost.
   Slot slots_[1 + kRoom];  // return addresses, behind one that never is what it was: see Kept()
-  Slot kept_rbp_[kRoom];
-  bool needs_rbp_[kRoom];      // the way outward from this frame depends on its rbp
-  bool any_needs_rbp_[kRoom];  // this frame or one further out does
+  uint8_t flags_[kRoom];
+  Slot kept_rbp_[kRoom];  // of frames with kNeedsRbp. Address 0: it is that of the frame inside, not saved again
   // Frames stepped through for the current event, innermost first.
   State stepped_[kRoom];
   CfiRow rows_[kRoom];

@@ -1,0 +1,47 @@
+// From the new frames of a stack to its node with one look-up for all of them, where the site table takes one a frame.
+//
+// A direct-mapped table of node ids under a hash of the path: the node where the kept part of the stack ends, and the
+// return addresses from there on inward. An entry is a guess. Who uses it walks from the guessed node outward and
+// compares frame by frame, which proves it, so neither a collision nor a lost store can do harm.
+//
+// Threads:    any, also signal handlers. Acquire and release of an entry pair: who sees an id sees the node's record.
+// Context:    inside malloc. Lies in pages that fork wipes: an id of the parent may be of a node that the child has
+// not.
+#ifndef ALLOCLINE_TRACER_PATH_TABLE_H_
+#define ALLOCLINE_TRACER_PATH_TABLE_H_
+
+#include <atomic>
+#include <cstdint>
+
+#include "base/pages.h"
+#include "tracer/site_table.h"
+
+namespace allocline {
+
+class PathTable {
+ public:
+  using Entry = std::atomic<NodeId>;  // 0, the root, where nothing was kept: no path ends there
+
+  // False if there is no memory.
+  bool Init() {
+    entries_ = static_cast<Entry*>(MapPagesWipedOnFork(kBytes));
+    return entries_ != nullptr;
+  }
+  // `pcs`: innermost first.
+  Entry& At(NodeId joint, const uintptr_t* pcs, uint32_t count) {
+    uint64_t hash = joint;
+    for (uint32_t i = 0; i < count; ++i) hash = (hash + pcs[i]) * 0x9E3779B97F4A7C15u;  // Fibonacci hashing, chained
+    return entries_[hash >> (64 - kBits)];
+  }
+  static constexpr uint64_t private_bytes() { return kBytes; }
+
+ private:
+  static constexpr int kBits = 15;
+  static constexpr uint64_t kBytes = sizeof(Entry) << kBits;
+
+  Entry* entries_ = nullptr;
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_PATH_TABLE_H_
