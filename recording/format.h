@@ -150,7 +150,7 @@ struct FileHeader {
   uint64_t tracer_private_bytes;  // atomic: memory of ours outside the file, pointer map apart
   uint64_t pointer_map_bytes;     // atomic: address space of the pointer map's leaves
   uint64_t nested_events;         // atomic: allocations made inside the tracer (by a signal): stack of one frame
-  uint64_t truncated_stacks;      // atomic: stacks that are not whole
+  uint64_t truncated_stacks;      // atomic: walks that ended before the outermost frame
   Drop drops[kDropReasons];
   // --- tables
   uint32_t extent_count;  // atomic: release store

@@ -42,6 +42,7 @@ class ProfileLoader {
     StackId stack = kRootStack;
     uint32_t domain = format::kDomainMalloc;
     enum : uint8_t { kUnused, kUsed, kBuilt } state = kUnused;
+    bool truncated = false;  // the stack goes on further out, unseen
   };
 
   // The header's path may be cut; the modules' are not.
@@ -83,6 +84,12 @@ class ProfileLoader {
     }
   }
 
+  // Stacks of one frame, made by a handler inside the tracer, are told apart: nested_events.
+  static bool IsTruncation(format::Frame frame) {
+    return format::IsVirtual(frame) && format::KindOf(frame) == format::VirtualKind::kTruncated &&
+           format::PayloadOf(frame) != static_cast<uint64_t>(format::TruncationReason::kNested);
+  }
+
   void BuildNode(NodeId innermost) {
     const std::vector<RecordedNode>& nodes = recording_.nodes();
     std::vector<NodeId>& path = path_;
@@ -98,6 +105,7 @@ class ProfileLoader {
       if (format::IsVirtual(frame) && format::KindOf(frame) == format::VirtualKind::kDomain) {
         current.domain = static_cast<uint32_t>(format::PayloadOf(frame));
       }
+      current.truncated = current.truncated || IsTruncation(frame);
       std::span<const LocationId> locations = resolver_.LocationsOf(frame);
       for (auto location = locations.rbegin(); location != locations.rend(); ++location) {
         current.stack = builder_.Push(current.stack, *location);
@@ -222,7 +230,10 @@ class ProfileLoader {
     if (threads > 1) summary.peak_slack_bytes = threads * header.peak_slack_bytes;
     summary.tracer_bytes = header.tracer_private_bytes;
     summary.nested_events = header.nested_events;
-    summary.truncated_stacks = header.truncated_stacks;
+    for (SiteId id = 1; id < counters_.size(); ++id) {
+      if (counters_[id].any() && built_[NodeOf(id)].truncated)
+        summary.truncated_blocks += counters_[id].allocated_blocks;
+    }
     summary.verified_stacks = header.verified_stacks;
     summary.different_stacks = header.different_stacks;
     std::copy(std::begin(header.drops), std::end(header.drops), summary.drops.begin());

@@ -61,10 +61,9 @@ void AddStackNotes(const ProfileSummary& summary, std::vector<std::string>* note
     notes->push_back(fmt::format("{} by signal handlers inside the tracer, of unknown callers",
                                  CountText(static_cast<int64_t>(summary.nested_events), "allocation")));
   }
-  if (summary.truncated_stacks > 0) {
-    notes->push_back(fmt::format("{} {} not whole: too deep, or through code that cannot be unwound",
-                                 CountText(static_cast<int64_t>(summary.truncated_stacks), "stack"),
-                                 summary.truncated_stacks == 1 ? "is" : "are"));
+  if (summary.truncated_blocks > 0) {
+    notes->push_back(fmt::format("{} with a stack that is not whole: too deep, or through code that cannot be unwound",
+                                 CountText(static_cast<int64_t>(summary.truncated_blocks), "allocation")));
   }
   if (summary.flags & format::kFlagVerify) {
     notes->push_back(fmt::format("verify mode: {} of {} stacks differ from libunwind's", summary.different_stacks,

@@ -3,8 +3,7 @@
 // libstdc++'s forward to malloc, and so do ours, one frame shorter: the caller of operator new is the innermost frame.
 // Out of memory is left to libstdc++'s own operator new (new handler, bad_alloc). A program with an operator new of its
 // own (another library's: tcmalloc, a pool) keeps it: then we call that one and its delete, as a pair, and only record.
-// It may or may not call malloc underneath; if it does, the block was recorded there already, and RecordAlloc replaces
-// that record.
+// If it calls malloc underneath and gives that block out, the block was recorded there already.
 #include <stddef.h>
 
 #include <new>
@@ -48,9 +47,11 @@ inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align
 }
 
 // What the next operator gave. libstdc++'s, asked when memory was short, got the block from our malloc, which recorded
-// it. A foreign one's is recorded here; if it called malloc underneath, the record made there is replaced by this one.
+// it. A foreign one's is recorded here, unless it called malloc underneath and gives out the block it got.
 void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook) {
   if (block == nullptr || !Operators().foreign) return block;
+  const allocline::Block known = g_tracer.Find(allocline::format::kDomainMalloc, reinterpret_cast<uintptr_t>(block));
+  if (known.site != 0 && known.bytes >= bytes) return block;
   return g_tracer.OnAlloc(block, bytes, hook);
 }
 

@@ -219,12 +219,12 @@ TEST(RenderHeaderTest, ARunningProcessHasNoEndAndOneBlockIsSingular) {
   builder.summary().pid = 4711;
   builder.summary().running = true;
   builder.summary().elapsed_ns = 61'000'000'000;
-  builder.summary().truncated_stacks = 1;
+  builder.summary().truncated_blocks = 1;
   builder.AddSite({.live_bytes = 7, .live_blocks = 1});
   const std::string header = RenderHeader(std::move(builder).Build(UserLineRule({})), {});
   EXPECT_THAT(header, testing::StartsWith("prog (pid 4711), running for 61.0 s\n"
                                           "traced:   live 7 B in 1 block, peak "));
-  EXPECT_THAT(header, HasSubstr("note:     1 stack is not whole: "));
+  EXPECT_THAT(header, HasSubstr("note:     1 allocation with a stack that is not whole: "));
 }
 
 TEST(RenderHeaderTest, WhatIsNotKnownIsNotShownAsZero) {
@@ -255,16 +255,17 @@ TEST(RenderHeaderTest, ADiffShowsTheChangeOfEveryFigure) {
   Fixture fixture(2), old_fixture;
   fixture.summary().rss_bytes = 400 * kMiB;
   old_fixture.summary().label = "before";
-  old_fixture.summary().truncated_stacks = 3;
-  EXPECT_EQ(RenderDiffHeader(fixture.Build(), old_fixture.Build(), {}),
-            "new: prog (pid 4711)\n"
-            "old: prog (pid 4711), snapshot \"before\"\n"
-            "traced:   live 382 MiB (+188 MiB) in 600006 (+0) blocks, peak 201 MiB (+0 B)\n"
-            "memory:   RSS 400 MiB (+186 MiB), container not known\n"
-            "resolved: 99.2% of live bytes to a line, 0.5% to a function, 0.3% to a module\n"
-            "dropped:  nothing\n"
-            "note:     old: 3 stacks are not whole: too deep, or through code that cannot be unwound\n"
-            "\n");
+  old_fixture.summary().truncated_blocks = 3;
+  EXPECT_EQ(
+      RenderDiffHeader(fixture.Build(), old_fixture.Build(), {}),
+      "new: prog (pid 4711)\n"
+      "old: prog (pid 4711), snapshot \"before\"\n"
+      "traced:   live 382 MiB (+188 MiB) in 600006 (+0) blocks, peak 201 MiB (+0 B)\n"
+      "memory:   RSS 400 MiB (+186 MiB), container not known\n"
+      "resolved: 99.2% of live bytes to a line, 0.5% to a function, 0.3% to a module\n"
+      "dropped:  nothing\n"
+      "note:     old: 3 allocations with a stack that is not whole: too deep, or through code that cannot be unwound\n"
+      "\n");
 }
 
 TEST(NotesTest, APerfectRecordingHasNone) { EXPECT_THAT(NotesOf(Fixture().Build().summary()), IsEmpty()); }
