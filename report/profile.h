@@ -162,9 +162,9 @@ struct ProfileSummary {
   uint64_t container_usage_bytes = 0;
   uint64_t container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
-  uint64_t tracer_bytes = 0;  // the tracer's own memory, pointer map and file apart
-  uint64_t nested_events = 0;     // allocations by signal handlers inside the tracer
-  uint64_t truncated_blocks = 0;  // ever allocated with a stack that is not whole
+  uint64_t tracer_bytes = 0;                           // the tracer's own memory, pointer map and file apart
+  uint64_t nested_events = 0;                          // allocations by signal handlers inside the tracer
+  uint64_t truncated_blocks = 0;                       // ever allocated with a stack that is not whole
   uint64_t verified_stacks = 0, different_stacks = 0;  // with format::kFlagVerify
   std::array<format::Drop, format::kDropReasons> drops{};
   int64_t overflow_bytes = 0;  // live bytes charged to format::kOverflowSite

@@ -39,7 +39,7 @@ int main() {
   REQUIRE(target != MAP_FAILED);
   void* moved = mmap(nullptr, 4 * 4096, kReadWrite, kPrivate, -1, 0);  // LINE: emptied 16384/1
   REQUIRE(moved != MAP_FAILED);
-  void* now = mremap(moved, 4 * 4096, 4 * 4096, MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED,  // LINE: moved 16384/1
-                     target);
+  constexpr int kHow = MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED;
+  void* now = mremap(moved, 4 * 4096, 4 * 4096, kHow, target);  // LINE: moved 16384/1
   REQUIRE(now == target);
 }

@@ -24,7 +24,7 @@ using ::allocline::testing::SourcePath;
 using ::allocline::testing::TempDir;
 
 constexpr uint32_t kSeed = 90210;
-constexpr double kSecondsPerFile = 5;   // far above what any needs, far below what a user would take for hanging
+constexpr double kSecondsPerFile = 5;  // far above what any needs, far below what a user would take for hanging
 constexpr double kSecondsPerTest = 4;  // then the rest is left to the fuzzer
 
 double CpuSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
