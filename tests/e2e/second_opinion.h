@@ -8,10 +8,12 @@
 #include <string.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "report/load_profile.h"
@@ -71,10 +73,11 @@ struct Agreement {
   int processes = 0;    // whose live blocks were compared
 };
 
-inline Agreement ExpectAgreement(const Recorded& run, const std::string& counts_directory) {
+inline Agreement ExpectAgreement(const std::string& recordings, const std::string& counts) {
   Agreement agreement;
-  const auto images = CountedImages(counts_directory);
-  for (const RecordedProcess& process : run.processes) {
+  const auto images = CountedImages(counts);
+  for (const std::string& path : RecordingsIn(recordings)) {
+    const RecordedProcess process(path, {});
     const format::FileHeader& header = process.recording().header();
     agreement.stacks += header.verified_stacks;
     EXPECT_EQ(header.different_stacks, 0) << process.file_name();
@@ -91,18 +94,23 @@ inline Agreement ExpectAgreement(const Recorded& run, const std::string& counts_
 
 // Runs the command untraced, and traced under both eyes: its output and ending must be the same, and all must agree.
 inline Agreement RunWithSecondOpinions(Command command) {
+  command.time_limit =
+      std::max<std::chrono::milliseconds>(command.time_limit, std::chrono::minutes(2));  // verifying is slow
   const Outcome untraced = RunProgram(command);
   EXPECT_EQ(untraced.Ending(), "exit 0") << untraced.err;
-  TempDir counts;
-  std::filesystem::permissions(counts.path(), std::filesystem::perms::all);
+  TempDir recordings, counts;
+  for (const TempDir* directory : {&recordings, &counts}) {  // the command may run as another user
+    std::filesystem::permissions(directory->path(), std::filesystem::perms::all);
+  }
   command.env["LD_PRELOAD"] = TrapPath("lib_counts_blocks.so");
   command.env["COUNT_BLOCKS_IN"] = counts.path();
   command.env["ALLOCLINE_VERIFY"] = "1";
-  const Recorded run = RecordCommand(command);
-  EXPECT_EQ(run.outcome.Ending(), untraced.Ending()) << run.outcome.err;
-  EXPECT_TRUE(run.outcome.out == untraced.out) << "stdout differs: " << run.outcome.out.substr(0, 2000);
-  EXPECT_EQ(run.outcome.err, untraced.err);
-  return ExpectAgreement(run, counts.path());
+  command.env = TracingEnvironment(recordings.path(), std::move(command.env));
+  const Outcome traced = RunProgram(command);
+  EXPECT_EQ(traced.Ending(), untraced.Ending()) << traced.err;
+  EXPECT_TRUE(traced.out == untraced.out) << "stdout differs: " << traced.out.substr(0, 2000);
+  EXPECT_EQ(traced.err, untraced.err);
+  return ExpectAgreement(recordings.path(), counts.path());
 }
 
 }  // namespace allocline::testing
