@@ -24,9 +24,10 @@ inline void* MapPages(size_t bytes) {
 }
 
 // The same, but a child of fork finds these pages zeroed: how a child made without our atfork handler is noticed.
-inline void* MapPagesWipedOnFork(size_t bytes) {
+// `*wiped` is set to false where the system cannot do that (Linux before 4.14, gVisor).
+inline void* MapPagesWipedOnFork(size_t bytes, bool* wiped) {
   void* pages = MapPages(bytes);
-  if (pages != nullptr) sys::Madvise(pages, bytes, MADV_WIPEONFORK);
+  if (pages != nullptr && sys::IsError(sys::Madvise(pages, bytes, MADV_WIPEONFORK))) *wiped = false;
   return pages;
 }
 

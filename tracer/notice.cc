@@ -7,6 +7,7 @@
 #include <atomic>
 
 #include "base/atomic.h"
+#include "base/stderr_line.h"
 #include "base/text.h"
 
 namespace allocline {
@@ -33,7 +34,7 @@ void Say(const Text& line) {
   if (!g_stderr.open || sys::IsError(sys::Fstat(2, &now))) return;
   if (now.st_dev != g_stderr.device || now.st_ino != g_stderr.inode) return;
   if (!FitsSizeLimit(now, line.size())) return;
-  sys::Write(2, line.c_str(), line.size());
+  WriteToStderr(line.c_str(), line.size(), /*wait=*/false);
 }
 
 void AddReason(Text& line, uint32_t error) {

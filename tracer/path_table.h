@@ -22,10 +22,13 @@ class PathTable {
  public:
   using Entry = std::atomic<NodeId>;  // 0, the root, where nothing was kept: no path ends there
 
-  // False if there is no memory.
-  bool Init() {
-    entries_ = static_cast<Entry*>(MapPagesWipedOnFork(kBytes));
+  // False if there is no memory. `*wiped` as of MapPagesWipedOnFork().
+  bool Init(bool* wiped) {
+    entries_ = static_cast<Entry*>(MapPagesWipedOnFork(kBytes, wiped));
     return entries_ != nullptr;
+  }
+  void Clear() {
+    for (uint64_t i = 0; i < uint64_t{1} << kBits; ++i) entries_[i].store(0, std::memory_order_relaxed);
   }
   // `pcs`: innermost first.
   Entry& At(NodeId joint, const uintptr_t* pcs, uint32_t count) {

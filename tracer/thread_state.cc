@@ -25,10 +25,20 @@ void ThreadStates::InitAfterFork() {
   private_bytes_.store(0, std::memory_order_relaxed);
 }
 
+void ThreadStates::Wipe() {
+  for (ThreadState* state = all_.load(std::memory_order_relaxed); state != nullptr;) {
+    ThreadState* next = state->next;
+    memset(static_cast<void*>(state), 0, sizeof *state);
+    state = next;
+  }
+}
+
 ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
   ThreadState* state = kind == format::ThreadKind::kThread ? TakeEnded() : nullptr;
   if (state == nullptr) {
-    state = static_cast<ThreadState*>(MapPagesWipedOnFork(sizeof(ThreadState)));
+    bool wiped = true;
+    state = static_cast<ThreadState*>(MapPagesWipedOnFork(sizeof(ThreadState), &wiped));
+    if (!wiped) wiped_on_fork_.store(false, std::memory_order_relaxed);
     if (state == nullptr) return nullptr;
     auto* record = static_cast<ThreadRecord*>(recording_->Reserve(TableKind::kThreads, sizeof(ThreadRecord)));
     if (record == nullptr) {

@@ -74,6 +74,9 @@ class ThreadStates {
  public:
   void Init(RecordingWriter* recording) { recording_ = recording; }
   void InitAfterFork();
+  // Where fork does not wipe the states (base/pages.h): in the child, before anything else.
+  void Wipe();
+  bool wiped_on_fork() const { return wiped_on_fork_.load(std::memory_order_relaxed); }
 
   // A state for a thread, made or handed on. Null: no memory, or no room in the recording.
   ThreadState* Acquire(format::ThreadKind kind);
@@ -96,6 +99,7 @@ class ThreadStates {
   SpinLock ended_lock_;
   ThreadState* ended_ = nullptr;  // guarded by ended_lock_
   std::atomic<uint64_t> private_bytes_{0};
+  std::atomic<bool> wiped_on_fork_{true};
 };
 
 }  // namespace allocline

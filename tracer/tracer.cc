@@ -53,7 +53,7 @@ constinit thread_local ThreadState* Tracer::this_thread = nullptr;
 
 bool Tracer::Start(const Settings& settings) {
   settings_ = &settings;
-  mark_ = static_cast<ProcessMark*>(MapPagesWipedOnFork(sizeof(ProcessMark)));
+  mark_ = static_cast<ProcessMark*>(MapPagesWipedOnFork(sizeof(ProcessMark), &fork_wipes_));
   uint32_t flags = 0;
   if (settings.record_mmap) flags |= format::kFlagMmapDomain;
   if (settings.verify) flags |= format::kFlagVerify;
@@ -66,7 +66,7 @@ bool Tracer::Start(const Settings& settings) {
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
-  if (!sites_.Init(&recording_) || !paths_.Init() || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
+  if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
     return false;
   mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
   ready_.store(true, std::memory_order_release);
@@ -504,6 +504,12 @@ bool Tracer::EnsureOwnRecording() {
 // us, and a signal handler may have one in the middle: then the lock has it wait.
 void Tracer::OnForkChild() {
   if (!ready()) return;
+  if (__builtin_expect(!fork_wipes_ || !threads_.wiped_on_fork(), 0)) {
+    // Then only forks that run this handler are noticed. What the kernel wipes elsewhere:
+    memset(static_cast<void*>(mark_), 0, sizeof *mark_);
+    threads_.Wipe();
+    paths_.Clear();
+  }
   SpinLockHolder lock(mark_->becoming_child);
   if (!lock.held() || LoadRelaxed(mark_->alive) == kAlive) return;
   mark_->file_open = recording_.OpenForChild();

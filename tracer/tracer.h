@@ -187,6 +187,7 @@ class Tracer {
   std::atomic<uint32_t> mode_{kStopped};  // 0: nothing out of the usual
   const Settings* settings_ = nullptr;
   ProcessMark* mark_ = nullptr;
+  bool fork_wipes_ = true;  // the kernel does; see base/pages.h
   RecordingWriter recording_;
   SiteTable sites_;
   PathTable paths_;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/stderr_line.h"
 #include "base/text.h"
 #include "tracer/snapshot.h"
 #include "tracer/tracer.h"
@@ -82,8 +83,7 @@ int LogMemoryUsage(const char* label) {
   line.Add(", peak ");
   AddSize(line, peak);
   line.Add("\n");
-  const long written = sys::Write(2, line.c_str(), line.size());
-  return sys::IsError(written) ? static_cast<int>(-written) : 0;
+  return WriteToStderr(line.c_str(), line.size(), /*wait=*/true);
 }
 
 int LogTop(const char* label, unsigned lines) {

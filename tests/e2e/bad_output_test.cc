@@ -137,5 +137,37 @@ TEST(BadOutputTest, WhereNothingCanBeMappedSharedTheProgramRunsUntraced) {
   EXPECT_TRUE(RecordingsIn(directory.path()).empty());  // no file that is no recording is left behind
 }
 
+// What we have to say is not worth a program.
+TEST(BadOutputTest, AStderrWhoseReaderIsGoneOrDoesNotReadHarmsNobody) {
+  const TempDir directory;
+  for (const bool reader_is_gone : {true, false}) {
+    const Outcome outcome = RunManyStacks("/proc", [reader_is_gone] {
+      int ends[2];
+      if (pipe(ends) != 0) _exit(120);
+      if (reader_is_gone) {
+        close(ends[0]);
+      } else {
+        fcntl(ends[1], F_SETFL, O_NONBLOCK);
+        char page[4096] = {};
+        while (write(ends[1], page, sizeof page) > 0) {
+        }
+        fcntl(ends[1], F_SETFL, 0);
+      }
+      dup2(ends[1], 2);
+    });
+    EXPECT_EQ(outcome.Ending(), "exit 0");
+  }
+}
+
+// Linux before 4.14 and gVisor: only forks that run our handler are noticed then.
+TEST(BadOutputTest, AForkIsNoticedWhereTheKernelDoesNotWipeMemory) {
+  constexpr unsigned kAdvice = 2;
+  constexpr unsigned kInWipeOnFork = MADV_WIPEONFORK & ~MADV_DONTDUMP;  // a bit it has, and MADV_DONTDUMP has not
+  RecordOptions options = {.in_child = Refuse(SYS_madvise, EINVAL, kAdvice, kInWipeOnFork)};
+  Recorded run = RecordUnharmed("fork_frees", options);
+  EXPECT_THAT(run.main().UserLines(), ::testing::Not(::testing::IsEmpty()));
+  EXPECT_EQ(run.processes.size(), RecordUnharmed("fork_frees").processes.size());
+}
+
 }  // namespace
 }  // namespace allocline::testing
