@@ -137,6 +137,7 @@ bool RecordingWriter::CreateFile() {
 
 // The fallback: readable while the process lives (through /proc/PID/fd), gone with it.
 bool RecordingWriter::CreateInMemory(long error) {
+  open_error_ = static_cast<int>(-error);
   path_[0] = '\0';
   const long fd = sys::Call(SYS_memfd_create, reinterpret_cast<long>("allocline"), MFD_CLOEXEC);
   if (sys::IsError(fd)) return false;

@@ -55,6 +55,8 @@ class RecordingWriter {
   const char* path() const { return path_; }  // "" when it lives in a memfd
   const char* directory() const { return identity_.directory; }
   bool open() const { return header_ != nullptr; }
+  // After Open() gave false: an errno, why the directory refused the file; 0 if it was not that.
+  int open_error() const { return open_error_; }
 
   void CountDrop(format::DropReason reason, uint64_t bytes) {
     format::Drop& drop = header_->drops[static_cast<uint32_t>(reason)];
@@ -96,6 +98,7 @@ class RecordingWriter {
   SpinLock grow_lock_;
   Identity identity_{};
   int fd_ = -1;
+  int open_error_ = 0;
   uint64_t device_ = 0, inode_ = 0;
   bool tables_are_parents_ = false;  // between OpenForChild() and PopulateChild()
   uint64_t used_at_fork_[format::kTableCount] = {};

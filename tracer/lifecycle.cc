@@ -44,7 +44,7 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
     pthread_atfork(nullptr, nullptr, [] { g_tracer.OnForkChild(); });
     NoteTrouble(g_tracer.recording());
   } else {
-    NoteCannotStart("no memory or address space for the recording");
+    NoteCannotStart(g_tracer.recording());
   }
   errno = saved;
 }

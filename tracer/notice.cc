@@ -122,10 +122,17 @@ void NoteTrouble(const RecordingWriter& recording) {
   Say(line);
 }
 
-void NoteCannotStart(const char* reason) {
-  char buffer[300];
+void NoteCannotStart(const RecordingWriter& recording) {
+  char buffer[1400];
   Text line(buffer);
-  line.Add("allocline: ").Add(reason).Add("; the program runs untraced.\n");
+  line.Add("allocline: ");
+  if (recording.open_error() != 0) {
+    line.Add("cannot record into ").Add(recording.directory()).Add(", nor in memory: ");
+    AddReason(line, static_cast<uint32_t>(recording.open_error()));
+  } else {
+    line.Add("no memory or address space for the recording");
+  }
+  line.Add("; the program runs untraced.\n");
   Say(line);
 }
 

@@ -13,7 +13,7 @@ void InitNotice();
 void NoteTrouble(const RecordingWriter& recording);
 
 // Says that the program runs untraced, and why.
-void NoteCannotStart(const char* reason);
+void NoteCannotStart(const RecordingWriter& recording);
 
 }  // namespace allocline
 

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -135,6 +136,16 @@ TEST(BadOutputTest, WhereNothingCanBeMappedSharedTheProgramRunsUntraced) {
   constexpr unsigned kFlagsArgument = 3;
   ExpectOneLineAbout(RunManyStacks(directory.path(), Refuse(SYS_mmap, ENODEV, kFlagsArgument, MAP_SHARED)), "untraced");
   EXPECT_TRUE(RecordingsIn(directory.path()).empty());  // no file that is no recording is left behind
+}
+
+TEST(BadOutputTest, AFileSizeLimitTooSmallForAnyRecordingIsNamed) {
+  const TempDir directory;
+  ExpectOneLineAbout(RunManyStacks(directory.path(),
+                                   [] {
+                                     const rlimit limit = {1024, 1024};
+                                     setrlimit(RLIMIT_FSIZE, &limit);
+                                   }),
+                     "ulimit -f");
 }
 
 // What we have to say is not worth a program.
