@@ -179,18 +179,22 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
   return 0;
 }
 
-// A signal handler that left by longjmp never came back to open the gate. The hook of a nested event lies deeper on the
-// same stack than the one it interrupts, or on the alternate signal stack; one that does neither, and be it only as
-// deep as the other was, shows that nothing is interrupted any more. If it lies deeper, the frame of the other tells:
-// as long as it is in use its return address is there, and what a program calls next puts another one in its place.
+// A signal handler that left by longjmp never came back to open the gate. As long as the event it interrupted is in
+// progress, the frame of its hook is in use: its return address is there, and what a program calls next puts another
+// one in its place. An event that lies deeper on the same stack overwrites it if that frame is not in use any more. One
+// that lies further out, or at the same depth, shows that it is not; unless it is on a stack of its own: the alternate
+// signal stack, which the kernel may have disarmed (SS_AUTODISARM), or another that the handler went to. Then the way
+// outward leads through the signal frame to the interrupted event.
 bool Tracer::EventWasAbandoned(const ThreadState* state, const HookFrame* hook) {
-  if (hook < state->inside) {
-    const uintptr_t slot = state->inside->slot();
-    return !IsReadable(slot) || *reinterpret_cast<const volatile uintptr_t*>(slot) != state->inside_return_address;
-  }
+  const uintptr_t slot = state->inside->slot();
+  if (!IsReadable(slot) || *reinterpret_cast<const volatile uintptr_t*>(slot) != state->inside_return_address)
+    return true;
+  if (hook < state->inside) return false;
   stack_t alternate{};
-  return !sys::IsError(sys::Call(SYS_sigaltstack, 0, reinterpret_cast<long>(&alternate))) &&
-         (alternate.ss_flags & SS_ONSTACK) == 0;
+  if (sys::IsError(sys::Call(SYS_sigaltstack, 0, reinterpret_cast<long>(&alternate)))) return false;
+  if ((alternate.ss_flags & SS_ONSTACK) != 0) return false;
+  bool known = false;
+  return !StackPasses(slot + sizeof(uintptr_t), &known) && known;
 }
 
 ThreadState* Tracer::StateOfThisThread() {

@@ -164,6 +164,25 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
   return depth;
 }
 
+bool StackPasses(uintptr_t stack_pointer, bool* known) {
+  *known = g_available.load(std::memory_order_acquire);
+  if (!*known) return false;
+  unw_context_t context;
+  unw_cursor_t cursor;
+  g_unwind.get_context(&context);
+  if (g_unwind.init_local(&cursor, &context) < 0) {
+    *known = false;
+    return false;
+  }
+  for (int i = 0; i < static_cast<int>(format::kMaxDepth) + kOwnFrames; ++i) {
+    unw_word_t sp = 0;
+    if (g_unwind.step(&cursor) <= 0 || g_unwind.get_register(&cursor, UNW_REG_SP, &sp) < 0) return false;
+    if (sp == stack_pointer) return true;
+  }
+  *known = false;
+  return false;
+}
+
 void LibunwindAfterFork() {
   if (g_threads_inside.exchange(0, std::memory_order_relaxed) != 0) g_available.store(false, std::memory_order_release);
 }

@@ -23,6 +23,10 @@ inline constexpr int kOwnFrames = 32;
 // stack is not whole.
 int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, format::TruncationReason* cut);
 
+// Whether the calling thread's stack, followed outward and through signal frames onto other stacks, has a frame with
+// this stack pointer. `*known` is false if that could not be found out. Slow.
+bool StackPasses(uintptr_t stack_pointer, bool* known);
+
 // Other code has come to stand at addresses where code was before: what libunwind remembers of them is wrong.
 void LibunwindForgetCode();
 

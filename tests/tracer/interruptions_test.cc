@@ -90,5 +90,14 @@ TEST(InterruptionTest, AtAnyInstructionAForkBeginsARecordingOfItsOwn) {
   ExpectChildrenRecorded(Interrupted("fork", 9));
 }
 
+TEST(InterruptionTest, AHandlerOnAStackThatTheKernelDisarmedIsKnownToBeNested) {
+  Recorded run = Record("traps/disarmed_stack", {.env = {{"ALLOCLINE_VERIFY", "1"}, {"ALLOCLINE_MMAP", "1"}}});
+  ASSERT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
+  const Recording& recording = run.main().recording();
+  EXPECT_GT(recording.header().verified_stacks, 100'000);
+  EXPECT_EQ(recording.header().different_stacks, 0);
+  EXPECT_THAT(recording.damage(), ::testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace allocline::testing
