@@ -175,6 +175,7 @@ inline constexpr Frame kVirtualBit = uint64_t{1} << 63;
 inline constexpr uint64_t kAddressMask = (uint64_t{1} << 47) - 1;
 inline constexpr int kGenerationShift = 48;
 inline constexpr uint64_t kGenerationMask = 0xfff;
+inline constexpr uint32_t kNoGeneration = 0xfff;  // of code where a module was, that is of no module that was recorded
 
 enum class VirtualKind : uint32_t {
   kDomain = 1,     // payload: domain id. Always the outermost frame; absent for domain 0 (malloc)

@@ -77,7 +77,7 @@ void ReadBootId(uint8_t (&id)[16]) {
 }
 
 int MoveOutOfTheWay(int fd) {
-  for (int lowest = kLowestDescriptor; lowest >= 64; lowest /= 2) {
+  for (int lowest = kLowestDescriptor; lowest >= 8; lowest /= 2) {
     const long moved = sys::Fcntl(fd, F_DUPFD_CLOEXEC, lowest);
     if (!sys::IsError(moved)) {
       sys::Close(fd);

@@ -29,10 +29,13 @@ absl::Status Diff(const DiffFlags& flags) {
   ASSIGN_OR_RETURN(const std::vector<StatisticDiff> diffs, ComputeDiff(new_profile, old_profile, view.statistics));
 
   if (view.json) {
-    return PrintAnswer(RenderDiffJson(new_profile, old_profile, diffs, view.json_options()));
+    RETURN_IF_ERROR(PrintAnswer(RenderDiffJson(new_profile, old_profile, diffs, view.json_options())));
+  } else {
+    const std::string header = view.text.tracemalloc ? "" : RenderDiffHeader(new_profile, old_profile, view.text);
+    RETURN_IF_ERROR(PrintAnswer(header + RenderDiff(new_profile, old_profile, diffs, view.text)));
   }
-  const std::string header = view.text.tracemalloc ? "" : RenderDiffHeader(new_profile, old_profile, view.text);
-  return PrintAnswer(header + RenderDiff(new_profile, old_profile, diffs, view.text));
+  RETURN_IF_ERROR(CheckWhole(old_target));
+  return CheckWhole(new_target);
 }
 
 }  // namespace

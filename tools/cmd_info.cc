@@ -28,7 +28,8 @@ absl::StatusOr<RecordingInfo> Gather(const Target& target, const InfoFlags& flag
 absl::Status Info(const InfoFlags& flags) {
   ASSIGN_OR_RETURN(const Target target, OpenTarget(flags.target));
   ASSIGN_OR_RETURN(const RecordingInfo info, Gather(target, flags));
-  return PrintAnswer(flags.json ? RenderInfoJson(info) : RenderInfo(info));
+  RETURN_IF_ERROR(PrintAnswer(flags.json ? RenderInfoJson(info) : RenderInfo(info)));
+  return CheckWhole(target);
 }
 
 }  // namespace

@@ -65,10 +65,21 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return pointers;
 }
 
+// What a shell would not take for a script: a NUL in the first line, as every ELF file has (the rule of POSIX for sh).
+bool IsBinary(const std::string& file) {
+  const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  char start[256];
+  const ssize_t bytes = read(fd.get(), start, sizeof start);
+  if (bytes <= 0) return bytes < 0;
+  const std::string_view line(start, static_cast<size_t>(bytes));
+  return line.starts_with("\177ELF") || line.substr(0, line.find('\n')).find('\0') != line.npos;
+}
+
 // Becomes `file`; gives errno if that fails. A text without "#!" goes to the shell, as with execvp().
 int Execute(const std::string& file, Arguments arguments, std::vector<std::string> environment) {
   execve(file.c_str(), Pointers(arguments).data(), Pointers(environment).data());
   if (errno != ENOEXEC) return errno;
+  if (IsBinary(file)) return ENOEXEC;  // of another machine, or cut short
   arguments[0] = file;
   arguments.insert(arguments.begin(), "/bin/sh");
   execve("/bin/sh", Pointers(arguments).data(), Pointers(environment).data());

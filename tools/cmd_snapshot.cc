@@ -94,7 +94,8 @@ absl::Status Snapshot(const SnapshotFlags& flags) {
     const absl::Status written = copy.WriteFile(output, flags.force);
     if (!written.ok()) return WithExitCode(ExitCode::kCannotWrite, written);
   }
-  return PrintAnswer(flags.json ? JsonOf(moment, target, output) : Printable(output) + "\n");
+  RETURN_IF_ERROR(PrintAnswer(flags.json ? JsonOf(moment, target, output) : Printable(output) + "\n"));
+  return CheckWhole(target);
 }
 
 }  // namespace

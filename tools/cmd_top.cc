@@ -26,10 +26,12 @@ absl::Status Top(const TopFlags& flags) {
   ASSIGN_OR_RETURN(const std::vector<Statistic> statistics, ComputeStatistics(profile, view.statistics));
 
   if (view.json) {
-    return PrintAnswer(RenderJson(profile, statistics, view.json_options()));
+    RETURN_IF_ERROR(PrintAnswer(RenderJson(profile, statistics, view.json_options())));
+  } else {
+    const std::string header = view.text.tracemalloc ? "" : RenderHeader(profile, view.text);
+    RETURN_IF_ERROR(PrintAnswer(header + RenderStatistics(profile, statistics, view.text)));
   }
-  const std::string header = view.text.tracemalloc ? "" : RenderHeader(profile, view.text);
-  return PrintAnswer(header + RenderStatistics(profile, statistics, view.text));
+  return CheckWhole(target);
 }
 
 }  // namespace

@@ -46,6 +46,14 @@ absl::StatusOr<Target> OpenTarget(std::string_view text) {
   return target;
 }
 
+absl::Status CheckWhole(const Target& target) {
+  const std::vector<std::string>& damage = target.recording.damage();
+  if (damage.empty() || target.process) return absl::OkStatus();
+  return WithExitCode(ExitCode::kUnreadable,
+                      absl::DataLossError(fmt::format("{} is damaged, and what could be read of it is shown: {}{}",
+                                                      target.path, damage.front(), damage.size() > 1 ? ", ..." : "")));
+}
+
 absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options) {
   ProgressBar progress("reading symbols", [&] { return CountFrames(target.recording); });
   options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };

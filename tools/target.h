@@ -33,6 +33,10 @@ absl::StatusOr<Target> OpenTarget(std::string_view text);
 // progress bar shows up on a terminal when symbols take long.
 absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options);
 
+// Ends a command that has shown what can be read: an error (kUnreadable) if that was not the whole recording. While its
+// process runs, what looks like damage may be a moment of its work.
+absl::Status CheckWhole(const Target& target);
+
 // How many distinct addresses the recording's stacks are made of: the work of naming them.
 size_t CountFrames(const Recording& recording);
 

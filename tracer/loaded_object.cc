@@ -51,4 +51,16 @@ size_t FindBuildId(const LoadedObject& object, const ElfImage& image, const uint
   return 0;
 }
 
+uint64_t HashOfHeaders(const LoadedObject& object) {
+  ElfImage image{};
+  if (!ReadImage(object, &image)) return 0;
+  uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+  const auto add = [&hash](const void* data, size_t bytes) {
+    for (size_t i = 0; i < bytes; ++i) hash = (hash ^ static_cast<const uint8_t*>(data)[i]) * 0x100000001b3u;
+  };
+  add(image.header, sizeof *image.header);
+  add(image.segments, sizeof *image.segments * image.header->e_phnum);
+  return hash;
+}
+
 }  // namespace allocline

@@ -32,6 +32,10 @@ bool ReadImage(const LoadedObject& object, ElfImage* image);
 // The NT_GNU_BUILD_ID note. Gives its length, 0 if there is none.
 size_t FindBuildId(const LoadedObject& object, const ElfImage& image, const uint8_t** id);
 
+// Of the ELF header and the program headers: another file of the same size has others, most likely, because section
+// headers move with every byte. 0 if they cannot be read.
+uint64_t HashOfHeaders(const LoadedObject& object);
+
 }  // namespace allocline
 
 #endif  // ALLOCLINE_TRACER_LOADED_OBJECT_H_

@@ -16,7 +16,7 @@ using format::Segment;
 void ModuleList::Init(RecordingWriter* recording, const char* executable) {
   recording_ = recording;
   executable_ = executable;
-  entries_ = static_cast<Entry*>(MapPages(kMaxModules * sizeof(Entry)));
+  entries_ = static_cast<Entry*>(MapPages((kMaxModules + 1) * sizeof(Entry)));  // and one to fill in
 }
 
 // The records were copied with the table, at the same addresses. What follows the last of them the parent's other
@@ -53,7 +53,7 @@ format::Frame ModuleList::FrameAfterUnload(uintptr_t pc, bool* reused) {
     Register(pc, reused);
     entry = FindMapped(pc);
   }
-  const uint64_t generation = entry == nullptr ? 0 : entry->generation & format::kGenerationMask;
+  const uint64_t generation = entry == nullptr ? format::kNoGeneration : entry->generation;
   return (pc & format::kAddressMask) | generation << format::kGenerationShift;
 }
 
@@ -70,13 +70,13 @@ void ModuleList::Register(uintptr_t pc, bool* reused) {
   SpinLockHolder lock(lock_);
   if (!lock.held()) return;
   const uint32_t n = count_.load(std::memory_order_relaxed);
-  if (n == kMaxModules) return;
-  Entry& entry = entries_[n];
+  Entry& entry = entries_[n];  // nobody looks at it yet
   entry.start = object.start;
   entry.end = object.end;
   entry.load_bias = object.map->l_addr;
   entry.link_map = object.map;
   entry.generation = 0;
+  entry.unloaded.store(false, std::memory_order_relaxed);
   bool was_used = false;
   for (uint32_t i = 0; i < n; ++i) {
     Entry& other = entries_[i];
@@ -88,8 +88,6 @@ void ModuleList::Register(uintptr_t pc, bool* reused) {
     if (other.generation >= entry.generation) entry.generation = other.generation + 1;
     was_used = true;
   }
-  const char* path = object.map->l_name;
-  if (path == nullptr || path[0] == '\0') path = executable_;
   Entry* returned = was_used ? FindReturned(object) : nullptr;
   if (returned == nullptr || entry.generation > 1) *reused = *reused || was_used;
   if (returned != nullptr) {
@@ -98,6 +96,13 @@ void ModuleList::Register(uintptr_t pc, bool* reused) {
     returned->unloaded.store(false, std::memory_order_release);
     return;
   }
+  if (n == kMaxModules || entry.generation >= format::kNoGeneration) {
+    recording_->CountDrop(format::DropReason::kRecordingFull, 0);
+    return;
+  }
+  const char* path = object.map->l_name;
+  if (path == nullptr || path[0] == '\0') path = executable_;
+  entry.headers_hash = HashOfHeaders(object);
   if (!WriteRecord(entry, path)) return;
   // Release: whoever sees the new count sees the entry. Pairs with the acquire in FindMapped().
   count_.store(n + 1, std::memory_order_release);
@@ -109,26 +114,30 @@ bool ModuleList::IsOf(const LoadedObject& object, const Entry& entry) {
   return object.map == entry.link_map && IsSameFile(object, entry);
 }
 
-// By the build id, if it has one, and the place where it is mapped.
+// By the build id, else by its path and headers; and by the place where it is mapped.
 bool ModuleList::IsSameFile(const LoadedObject& object, const Entry& entry) {
   if (object.start != entry.start || object.end != entry.end || object.map->l_addr != entry.load_bias) return false;
   ElfImage image{};
   const uint8_t* build_id = nullptr;
   const size_t build_id_bytes = ReadImage(object, &image) ? FindBuildId(object, image, &build_id) : 0;
   const ModuleRecord& record = *entry.record;
-  return build_id_bytes == record.build_id_bytes &&
-         (build_id_bytes == 0 ||
-          memcmp(reinterpret_cast<const Segment*>(&record + 1) + record.segment_count, build_id, build_id_bytes) == 0);
+  if (build_id_bytes != record.build_id_bytes) return false;
+  const auto* tail =
+      reinterpret_cast<const char*>(reinterpret_cast<const Segment*>(&record + 1) + record.segment_count);
+  if (build_id_bytes != 0) return memcmp(tail, build_id, build_id_bytes) == 0;
+  const char* path =
+      object.map->l_name;  // recorded with a directory in front if it is relative, or as the executable's
+  if (path == nullptr || path[0] == '\0') return true;
+  const size_t bytes = strlen(path);
+  return bytes <= record.path_bytes && memcmp(tail + record.path_bytes - bytes, path, bytes) == 0 &&
+         HashOfHeaders(object) == entry.headers_hash;
 }
 
-// The unloaded entry of the very object that is there now: it has come back. An object without a build id never does.
+// The unloaded entry of the very object that is there now: it has come back.
 ModuleList::Entry* ModuleList::FindReturned(const LoadedObject& object) {
   for (uint32_t i = 0; i < count_.load(std::memory_order_relaxed); ++i) {
     Entry& entry = entries_[i];
-    if (entry.unloaded.load(std::memory_order_relaxed) && entry.record->build_id_bytes != 0 &&
-        IsSameFile(object, entry)) {
-      return &entry;
-    }
+    if (entry.unloaded.load(std::memory_order_relaxed) && IsSameFile(object, entry)) return &entry;
   }
   return nullptr;
 }

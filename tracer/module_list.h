@@ -5,7 +5,8 @@
 // by walking all objects (dl_iterate_phdr takes the loader's lock, and a thread that holds it may be waiting for one
 // that is inside malloc). After a dlclose the range may be reused by other code. Then the frames of the new object must
 // not be taken for the old one's: they carry a generation number, and FrameOf() puts it in. An object that comes back
-// to where it was, the same by its build id, is what it was: a plugin loaded a thousand times is one module.
+// to where it was, the same by its build id, is what it was: a plugin loaded a thousand times is one module. When
+// no more modules can be kept, frames say that theirs is none of those recorded, and drops are counted.
 //
 // Most unloads are told by NoteUnload(). Those inside libc (iconv, NSS) are not: they are found when the next new node
 // lies in such a range, because Note() asks the loader whether the object there still is the one it knows.
@@ -64,6 +65,7 @@ class ModuleList {
     uint32_t generation;
     std::atomic<bool> unloaded;
     const void* link_map;
+    uint64_t headers_hash;  // stands in for a missing build id
     format::ModuleRecord* record;
     bool Overlaps(const Entry& other) const { return start < other.end && other.start < end; }
   };

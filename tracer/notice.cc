@@ -106,13 +106,13 @@ void NoteTrouble(const RecordingWriter& recording) {
   Text line(buffer);
   line.Add("allocline: ");
   if ((state & format::kStateInMemory) != 0) {
-    line.Add("cannot record into ").Add(recording.directory()).Add(": ");
+    line.Add("cannot record into ").AddPrintable(recording.directory()).Add(": ");
     AddReason(line, LoadRelaxed(header.first_errno));
     line.Add("; recording in memory, readable only while process ")
         .AddNumber(header.pid)
         .Add(" lives (allocline top PID). Give a writable directory with -o or ALLOCLINE_OUTPUT.\n");
   } else if ((state & format::kStateDiskFull) != 0) {
-    line.Add(recording.path()).Add(" cannot grow: ");
+    line.AddPrintable(recording.path()).Add(" cannot grow: ");
     AddReason(line, LoadRelaxed(header.first_errno));
     line.Add("; what is recorded stays, totals go on, new stacks are counted together. ");
     AddRemedy(line, LoadRelaxed(header.first_errno));
@@ -127,7 +127,7 @@ void NoteCannotStart(const RecordingWriter& recording) {
   Text line(buffer);
   line.Add("allocline: ");
   if (recording.open_error() != 0) {
-    line.Add("cannot record into ").Add(recording.directory()).Add(", nor in memory: ");
+    line.Add("cannot record into ").AddPrintable(recording.directory()).Add(", nor in memory: ");
     AddReason(line, static_cast<uint32_t>(recording.open_error()));
   } else {
     line.Add("no memory or address space for the recording");

@@ -27,7 +27,11 @@ struct Block {
 
 template <int kGranuleShift>
 class ShadowMap {
+  static constexpr int kSizeBits = 40;
+
  public:
+  static constexpr uint64_t kMaxBytes = (uint64_t{1} << kSizeBits) - 1;
+
   // Not needed, but tells at once whether there is memory: false if not.
   bool Init() { return regions_.Init(); }
 
@@ -107,8 +111,6 @@ class ShadowMap {
     uint64_t words[kWordsPerLeaf];
   };
   static_assert(Regions<Leaf>::kShift == 25);
-  static constexpr int kSizeBits = 40;
-  static constexpr uint64_t kMaxBytes = (uint64_t{1} << kSizeBits) - 1;
   static constexpr uint64_t kWordsPerPage = kPage / sizeof(uint64_t);
 
   static uint64_t Pack(Block block) { return uint64_t{block.site} << kSizeBits | block.bytes; }

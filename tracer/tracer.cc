@@ -48,6 +48,7 @@ PointerMap::Allocator NextAllocatorLayout() {
 
 constinit Tracer g_tracer;
 constinit thread_local ThreadState* Tracer::this_thread = nullptr;
+constinit thread_local bool Tracer::this_thread_is_ignored = false;
 
 // ---------------------------------------------------------------- start
 
@@ -102,7 +103,9 @@ void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
 void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   if (active()) {
     const SiteId site = SiteOfStack(state, hook, format::kDomainMalloc);
-    if (__builtin_expect(state->last.counter != nullptr, 1)) return RecordAtLastSite(state, block, bytes);
+    if (__builtin_expect(state->last.counter != nullptr && site != format::kOverflowSite, 1)) {
+      return RecordAtLastSite(state, block, bytes);
+    }
     RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
   }
   OpenGate(state);
@@ -124,8 +127,15 @@ inline void* Tracer::RecordAtLastSite(ThreadState* state, void* block, size_t by
 
 // For a block that is counted at the last site, but for the live total.
 void* Tracer::InsertAndOpen(ThreadState* state, void* block, size_t bytes) {
-  if (AddPending(state, bytes)) Flush(state);
-  Insert(state, reinterpret_cast<uintptr_t>(block), {state->last.site, bytes});
+  if (__builtin_expect(bytes > PageMap::kMaxBytes, 0)) {
+    format::Counter* counter = state->last.counter;
+    AddOwned(counter->freed_bytes, bytes);
+    AddOwned(counter->freed_blocks, 1);
+    recording_.CountDrop(format::DropReason::kTooLarge, bytes);
+  } else {
+    if (AddPending(state, bytes)) Flush(state);
+    Insert(state, reinterpret_cast<uintptr_t>(block), {state->last.site, bytes});
+  }
   OpenGate(state);
   return block;
 }
@@ -204,6 +214,7 @@ ThreadState* Tracer::StateOfThisThread() {
   state = threads_.Acquire(ThreadKind::kThread);
   this_thread = state;
   if (state == nullptr) return nullptr;
+  if (__builtin_expect(this_thread_is_ignored, 0)) state->gate = Gate::kIgnored;  // in the parent, before it forked
   OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateActive));
   CallAtThreadEnd(state);
   return state;
@@ -223,7 +234,6 @@ SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t d
     last.site = sites_.SiteOf(last.node);
     last.counter = state->counters.At(last.site, recording_);
     if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
-      recording_.CountDrop(format::DropReason::kRecordingFull, 0);
       state->stack.Forget();
     }
     if (__builtin_expect(last.counter == nullptr, 0)) state->stack.ForgetTop();
@@ -281,7 +291,15 @@ NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
 }
 
 inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {
-  Insert(state, address, {CountAlloc(state, site, bytes, 1), bytes});
+  if (__builtin_expect(bytes > PageMap::kMaxBytes, 0)) {
+    recording_.CountDrop(format::DropReason::kTooLarge, bytes);
+    return;
+  }
+  const SiteId charged = CountAlloc(state, site, bytes, 1);
+  if (__builtin_expect(charged == format::kOverflowSite, 0)) {
+    recording_.CountDrop(format::DropReason::kRecordingFull, bytes);
+  }
+  Insert(state, address, {charged, bytes});
 }
 
 // The block is counted; now it is recorded, so that its free can be charged.
@@ -298,8 +316,7 @@ void Tracer::Insert(ThreadState* state, uintptr_t address, Block block) {
 
 // The block can never be charged when it is freed, so it must not count as live.
 void Tracer::InsertFailed(ThreadState* state, Block block) {
-  const bool too_large = block.bytes >= uint64_t{1} << 40;
-  recording_.CountDrop(too_large ? format::DropReason::kTooLarge : format::DropReason::kPointerMapFull, block.bytes);
+  recording_.CountDrop(format::DropReason::kPointerMapFull, block.bytes);
   CountFree(state, block);
 }
 
@@ -477,6 +494,7 @@ void Tracer::Clear() {
 void Tracer::IgnoreThisThread(bool ignore) {
   ThreadState* state = StateOfThisThread();
   if (state == nullptr) return;
+  this_thread_is_ignored = ignore;
   state->gate = ignore ? Gate::kIgnored : Gate::kOpen;
 }
 

@@ -115,6 +115,7 @@ class Tracer {
   const Settings& settings() const { return *settings_; }
 
   static constinit thread_local ThreadState* this_thread;
+  static constinit thread_local bool this_thread_is_ignored;  // fork wipes the state, but not this
 
  private:
   // What the inline halves leave. Each takes over where it stands and does the rest, so that it is a jump and no call.

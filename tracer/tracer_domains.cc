@@ -25,6 +25,7 @@ void Tracer::OnMap(void* start, size_t bytes, const HookFrame* hook) {
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, format::kDomainMmap, &state);
   if (site == 0) return;
+  if (site == format::kOverflowSite) recording_.CountDrop(format::DropReason::kRecordingFull, bytes);
   const uintptr_t first = reinterpret_cast<uintptr_t>(start);
   const uintptr_t end = first + RoundUpToPage(bytes);
   for (uintptr_t page = first; page < end; page += kPage) {
@@ -93,7 +94,7 @@ TrackedMap* Tracer::FindTracked(uint32_t domain, bool create) {
 }
 
 int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook) {
-  if (domain < format::kFirstCustomDomain) return EINVAL;
+  if (domain < format::kFirstCustomDomain || bytes > TrackedMap::kMaxBytes || address >> 47 != 0) return EINVAL;
   if (!EnsureOwnRecording() || !active()) return ENODATA;
   TrackedMap* blocks = FindTracked(domain, /*create=*/true);
   if (blocks == nullptr) {
@@ -105,10 +106,11 @@ int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFr
   if (site == 0) return 0;              // this thread is ignored
   Charge(blocks->TakeShared(address));  // tracking again replaces
   const SiteId charged = CountAlloc(state, site, bytes, 1);
+  if (charged == format::kOverflowSite) recording_.CountDrop(format::DropReason::kRecordingFull, bytes);
   Block replaced;
   if (blocks->Insert(address, {charged, bytes}, &replaced)) return 0;
   CountFree(state, {charged, bytes});
-  return bytes >= uint64_t{1} << 40 || address >> 47 != 0 ? EINVAL : ENOMEM;
+  return ENOMEM;
 }
 
 int Tracer::Untrack(uint32_t domain, uintptr_t address) {

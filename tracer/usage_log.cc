@@ -28,14 +28,6 @@ void AddSize(Text& text, uint64_t bytes) {
   text.Add(kUnits[unit]);
 }
 
-// A label is the program's text: control characters must not reach a terminal.
-void AddLabel(Text& text, const char* label) {
-  for (const char* p = label == nullptr ? "" : label; *p != '\0'; ++p) {
-    const char printable = static_cast<unsigned char>(*p) < 0x20 || *p == 0x7f ? '?' : *p;
-    text.Add(&printable, 1);
-  }
-}
-
 // The program that reports: as `allocline run` told us, or beside this library.
 bool FindReporter(char (&path)[1024]) {
   const char* told = g_tracer.settings().reporter;
@@ -67,7 +59,7 @@ int LogMemoryUsage(const char* label) {
   char buffer[1600];
   Text line(buffer);
   line.Add("allocline: ");
-  AddLabel(line, label);
+  line.AddPrintable(label == nullptr ? "" : label);
   line.Add(": RSS ");
   AddSize(line, LoadRelaxed(header.rss_bytes));
   if (LoadRelaxed(header.container_usage_bytes) != 0) {
