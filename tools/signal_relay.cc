@@ -53,9 +53,12 @@ ChildEnd SignalRelay::WaitFor(pid_t child) {
     if (const std::optional<ChildEnd> end = Poll(child)) return *end;
     if (child_stopped_by_ != 0 && ShouldStopToo()) {
       raise(SIGSTOP);  // returns when somebody continues us
+      child_has_news_ = false;
       if (const std::optional<ChildEnd> end = Poll(child)) return *end;
-      // A shell continues the whole group, and has reached the child already; kill() reaches only us.
-      if (child_stopped_by_ != 0) kill(child, SIGCONT);
+      // A shell continues the whole group, and has reached the child already: it may even have stopped again since. When
+      // there is no news of it, only we were reached.
+      if (child_has_news_) continue;
+      kill(child, SIGCONT);
       child_stopped_by_ = 0;
     }
     siginfo_t signal;
@@ -79,9 +82,11 @@ std::optional<ChildEnd> SignalRelay::Poll(pid_t child) {
         return ChildEnd{.signal = info.si_status};
       case CLD_STOPPED:
         child_stopped_by_ = info.si_status;
+        child_has_news_ = true;
         break;
       case CLD_CONTINUED:
         child_stopped_by_ = 0;
+        child_has_news_ = true;
         break;
     }
   }

@@ -52,6 +52,7 @@ class SignalRelay {
   struct sigaction original_sigchld_;
   int original_parent_death_signal_ = 0;
   int child_stopped_by_ = 0;           // 0: it runs
+  bool child_has_news_ = false;        // Poll() saw it stop or go on
   std::optional<GroupWatcher> group_;  // made when the signals are blocked
 };
 
