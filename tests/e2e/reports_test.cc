@@ -217,7 +217,10 @@ TEST_F(ReportsTest, TracebacksGoFromTheAllocationOutwardAndMarkTheUsersLine) {
   const Json report = AnswerJson({"top", *recording_, "--by", "traceback", "--filter", deep_});
   ASSERT_EQ(report["statistics"].size(), 1);
   std::vector<std::string> functions;
-  for (const Json& frame : report["statistics"][0]["traceback"]) functions.push_back(frame["function"]);
+  for (const Json& frame : report["statistics"][0]["traceback"]) {
+    functions.push_back(frame["function"].is_string() ? frame["function"].get<std::string>()
+                                                      : "");  // libc may be stripped
+  }
   ASSERT_GE(functions.size(), 5);
   for (int i = 0; i < 4; ++i) EXPECT_EQ(functions[static_cast<size_t>(i)], "Deep(int, unsigned long)");
   EXPECT_EQ(functions[4], "main");

@@ -22,11 +22,14 @@ static char* Map(size_t pages) {
 static void Work(unsigned seed) {
   for (int i = 0; i < 3000; ++i) {
     seed = seed * 1664525 + 1013904223;
-    size_t pages = seed / 65536 % 16 + 2;
+    size_t pages = seed / 65536 % 16 + 3;
     char* start = Map(pages);
     switch (seed / 1024 % 4) {
-      case 0:  // a hole in the middle, then all of it
+      case 0:  // a hole in the middle, which is anybody's at once
         REQUIRE(munmap(start + kPage, kPage) == 0);
+        REQUIRE(munmap(start, kPage) == 0);
+        start += 2 * kPage;
+        pages -= 2;
         break;
       case 1: {  // elsewhere, larger
         void* moved = mremap(start, pages * kPage, 2 * pages * kPage, MREMAP_MAYMOVE);
