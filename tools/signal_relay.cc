@@ -55,8 +55,8 @@ ChildEnd SignalRelay::WaitFor(pid_t child) {
       raise(SIGSTOP);  // returns when somebody continues us
       child_has_news_ = false;
       if (const std::optional<ChildEnd> end = Poll(child)) return *end;
-      // A shell continues the whole group, and has reached the child already: it may even have stopped again since. When
-      // there is no news of it, only we were reached.
+      // A shell continues the whole group, and has reached the child already: it may even have stopped again since.
+      // When there is no news of it, only we were reached.
       if (child_has_news_) continue;
       kill(child, SIGCONT);
       child_stopped_by_ = 0;
