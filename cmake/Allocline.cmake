@@ -1,7 +1,7 @@
 # One call shape for everything we build:
 #   allocline_library(NAME SRCS a.cc b.cc [DEPS x y])      -> liballocline_NAME.a, alias allocline::NAME
-#   allocline_test(NAME SRCS a_test.cc [DEPS x y] [LABELS ...] [TIMEOUT s] [SERIAL])   every TEST() becomes a ctest of its own
-#       (SERIAL: never beside another one, for what measures time)
+#   allocline_test(NAME SRCS a_test.cc [DEPS x y] [LABELS ...] [TIMEOUT s] [SERIAL] [OPTIMIZED])   every TEST() becomes a ctest of its own
+#       (SERIAL: never beside another one, for what measures time; OPTIMIZED: inline code is what it tests)
 #   allocline_bench(NAME SRCS a_bench.cc [DEPS x y])   the target `benchmarks` builds all of them
 #
 # A test has one or more labels, and each label LABEL a target LABEL_tests that builds all tests carrying it:
@@ -27,8 +27,12 @@ function(allocline_library name)
 endfunction()
 
 function(allocline_test name)
-  cmake_parse_arguments(ARG "SERIAL" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
+  cmake_parse_arguments(ARG "SERIAL;OPTIMIZED" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
+  if(NOT ARG_OPTIMIZED)
+    # Half the time to compile them; what is tested is optimized all the same, unless it is inline.
+    target_compile_options(${name} PRIVATE -O0 -g1)
+  endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS})
   target_link_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS})
