@@ -66,6 +66,7 @@ class Regions {
     if (address >> kAddressBits != 0 || !Init()) return nullptr;
     auto* fresh = static_cast<Leaf*>(MapPages(sizeof(Leaf)));
     if (fresh == nullptr) return nullptr;
+    sys::Madvise(fresh, sizeof(Leaf), MADV_RANDOM);  // "rr" in smaps: the pointer map, not another of our tables
     Leaf* present = nullptr;
     std::atomic<Leaf*>& entry = root_.load(std::memory_order_acquire)[address >> kShift];
     if (!entry.compare_exchange_strong(present, fresh, std::memory_order_acq_rel)) {
