@@ -21,6 +21,7 @@
 #include "tools/run_summary.h"
 #include "tools/signal_relay.h"
 #include "tools/tracer_setup.h"
+#include "tools/verification.h"
 
 namespace allocline {
 namespace {
@@ -30,6 +31,7 @@ struct RunFlags {
   std::string output_directory;
   bool record_mmap = false;
   bool start_stopped = false;
+  bool verify = false;
   SummaryFlags summary;
 };
 
@@ -133,6 +135,13 @@ void SummariseApart(const EndedRun& run, const SummaryFlags& flags, SignalRelay&
   }
 }
 
+// Says what became of --verify: a failure always, success where a summary is read by people. True for success.
+bool ReportVerification(const EndedRun& run, const SummaryFlags& flags) {
+  const Verification verification = VerificationOf(run);
+  if (!verification.passed() || !(flags.quiet || flags.json)) PrintError(VerificationText(verification));
+  return verification.passed();
+}
+
 // CLI11 does not know of the program (TakeProgram), so it cannot mention it.
 class RunFormatter : public CLI::Formatter {
   std::string make_usage(const CLI::App*, std::string) const override {
@@ -169,7 +178,8 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                                    .output_directory = output.path,
                                    .run_id = NewRunId(),
                                    .record_mmap = flags.record_mmap,
-                                   .start_stopped = flags.start_stopped};
+                                   .start_stopped = flags.start_stopped,
+                                   .verify = flags.verify};
 
   SignalRelay relay;
   const uint64_t start_ns = MonotonicNow();
@@ -180,7 +190,8 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                         .output_directory = output.path,
                         .run_id = settings.run_id};
   SummariseApart(run, flags.summary, relay);
-  return end.exit_code();
+  const bool verified = !flags.verify || ReportVerification(run, flags.summary);
+  return end.exit_code() != 0 || verified ? end.exit_code() : static_cast<int>(ExitCode::kNotVerified);
 }
 
 }  // namespace
@@ -196,6 +207,7 @@ int RunMain(Arguments arguments) {
       ->capture_default_str();
   app.add_flag("--mmap", flags.record_mmap, "record anonymous mappings too, as a domain of their own");
   app.add_flag("--start-stopped", flags.start_stopped, "record nothing until the program calls allocline_start()");
+  app.add_flag("--verify", flags.verify, "take every stack by libunwind too, and end with 124 if one differs (slow)");
   const std::string group = "Summary";
   app.add_option("-n,--limit", flags.summary.lines, "how many lines")
       ->type_name("N")

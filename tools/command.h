@@ -28,6 +28,7 @@ enum class ExitCode : int {
   kNoTracedProcess = 4,  // no process of that number, or it is not traced
   kCannotWrite = 5,      // output could not be written
   // `allocline run` gives the program's own code, so its failures use the numbers shells use for theirs.
+  kNotVerified = 124,    // --verify: the program ended with 0, but a stack differed, or none was compared
   kRunFailed = 125,      // allocline itself could not do what was asked: the program was not started
   kCannotExecute = 126,  // the program was found and could not be executed
   kProgramNotFound = 127,

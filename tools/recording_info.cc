@@ -96,6 +96,7 @@ absl::StatusOr<RecordingInfo> GatherInfo(const Target& target, Symbolizer* symbo
   info.threads = GatherThreads(target.recording);
   for (const ThreadInfo& thread : info.threads) info.events += thread.counters;
   info.tables = GatherTables(target.recording.header());
+  info.differences = NameDifferences(target.recording, symbolizer);
   info.not_seen = GatherNotSeen(info.summary, info.modules);
   return info;
 }

@@ -10,6 +10,7 @@
 #include "recording/reader.h"
 #include "report/profile.h"
 #include "symbolize/symbolizer.h"
+#include "tools/differences.h"
 #include "tools/target.h"
 
 namespace allocline {
@@ -45,6 +46,7 @@ struct RecordingInfo {
   std::vector<ModuleInfo> modules;  // in the order they were recorded
   std::vector<ThreadInfo> threads;
   std::vector<TableInfo> tables;
+  std::vector<Difference> differences;
   std::vector<std::string> not_seen;  // sentences, safe to print
 };
 

@@ -137,6 +137,12 @@ std::string RenderTracer(const RecordingInfo& info) {
   return text;
 }
 
+std::string RenderDifferentStacks(const RecordingInfo& info) {
+  if (info.differences.empty()) return "";
+  return fmt::format("\nstacks that differ from libunwind's (the first {} of {}):\n{}", info.differences.size(),
+                     info.target->recording.header().different_stacks, RenderDifferences(info.differences));
+}
+
 std::string RenderNotSeen(const RecordingInfo& info) {
   if (info.not_seen.empty()) return "\nnot seen: nothing that is known of\n";
   std::string text = "\nnot seen, or not in full:\n";
@@ -194,11 +200,27 @@ Json ArrayOf(const Range& range, const ToJson& to_json) {
   return array;
 }
 
+Json FrameJson(const NamedFrame& frame) {
+  Json locations = ArrayOf(frame.locations, [](const SourceLocation& location) {
+    return Json{{"function", ValidUtf8(location.function)},
+                {"file", ValidUtf8(location.file)},
+                {"line", location.line},
+                {"inlined", location.inlined}};
+  });
+  return {{"address", frame.address}, {"module", ValidUtf8(frame.module)}, {"locations", std::move(locations)}};
+}
+
+Json DifferenceJson(const Difference& difference) {
+  return {{"common_frames", difference.common()},
+          {"tracer", ArrayOf(difference.ours, FrameJson)},
+          {"libunwind", ArrayOf(difference.theirs, FrameJson)}};
+}
+
 }  // namespace
 
 std::string RenderInfo(const RecordingInfo& info) {
   return RenderProcess(info) + RenderModules(info) + RenderThreads(info) + RenderLabels(info) + RenderTracer(info) +
-         RenderNotSeen(info);
+         RenderDifferentStacks(info) + RenderNotSeen(info);
 }
 
 std::string RenderInfoJson(const RecordingInfo& info) {
@@ -236,6 +258,7 @@ std::string RenderInfoJson(const RecordingInfo& info) {
                                          {"used_bytes", table.used_bytes},
                                          {"capacity_bytes", table.capacity_bytes}};
                            })}}},
+      {"differences", ArrayOf(info.differences, DifferenceJson)},
       {"not_seen", ArrayOf(info.not_seen, [](const std::string& sentence) { return Json(ValidUtf8(sentence)); })}};
   return document.dump(2) + "\n";
 }

@@ -123,6 +123,8 @@ std::string RenderJson(const EndedRun& run, const std::vector<RecordingFile>& fi
                                      {"recording", ValidUtf8(file.path)},
                                      {"peak_bytes", traced.peak_bytes},
                                      {"live_bytes", traced.live_bytes},
+                                     {"verified_stacks", file.header.verified_stacks},
+                                     {"different_stacks", file.header.different_stacks},
                                      {"running", IsRunning(file.header)}});
   }
   if (report != nullptr) {

@@ -105,6 +105,7 @@ std::vector<std::string> TracedEnvironment(const TracerSettings& settings) {
     ours.push_back(fmt::format("ALLOCLINE_RUN={:x}", settings.run_id));
     if (settings.record_mmap) ours.push_back("ALLOCLINE_MMAP=1");
     if (settings.start_stopped) ours.push_back("ALLOCLINE_START=0");
+    if (settings.verify) ours.push_back("ALLOCLINE_VERIFY=1");
   }
   std::vector<std::string> result;
   for (char** entry = environ; *entry != nullptr; ++entry) {

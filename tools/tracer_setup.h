@@ -31,6 +31,7 @@ struct TracerSettings {
   uint64_t run_id = 0;
   bool record_mmap = false;
   bool start_stopped = false;
+  bool verify = false;
 };
 // Our environment with the tracer's settings in it, as "NAME=value"; LD_PRELOAD keeps what it held.
 std::vector<std::string> TracedEnvironment(const TracerSettings& settings);

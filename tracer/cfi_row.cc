@@ -1,7 +1,10 @@
 #include "tracer/cfi_row.h"
 
 #include <dlfcn.h>
+#include <link.h>
 #include <string.h>
+
+#include "tracer/fault_points.h"
 
 namespace allocline {
 namespace {
@@ -402,7 +405,11 @@ CfiRow CompileCfiRow(uintptr_t return_address) {
   if (!Run(info.program, info.end, info, 0, ~uintptr_t{0}, state, &state)) return kComplex;
   const UnwindState initial = state;
   if (!Run(c.at(), end, info, start, pc, initial, &state)) return kComplex;
-  return ToRow(state);
+  const CfiRow row = ToRow(state);
+  if (Faulty(Fault::kWrongRow) && row.kind() == CfiRow::Kind::kRsp && *object.dlfo_link_map->l_name == '\0') {
+    return CfiRow::Make(row.kind(), static_cast<int64_t>(row.cfa_offset()) + 8, static_cast<int64_t>(row.rbp_depth()));
+  }
+  return row;
 }
 
 }  // namespace allocline

@@ -5,6 +5,7 @@
 
 #include "base/raw_syscall.h"
 #include "base/text.h"
+#include "tracer/fault_points.h"
 
 namespace allocline {
 namespace {
@@ -30,6 +31,10 @@ uint64_t ParseHex(const char* text) {
 }
 
 }  // namespace
+
+#ifdef ALLOCLINE_FAULT_POINTS
+constinit Fault g_fault = Fault::kNone;
+#endif
 
 void Settings::Read(char** environment, const char* argv0) {
   Text output(directory);
@@ -57,6 +62,10 @@ void Settings::Read(char** environment, const char* argv0) {
   record_mmap = Is(Find(environment, "ALLOCLINE_MMAP"), "1");
   start_stopped = Is(Find(environment, "ALLOCLINE_START"), "0");
   verify = Is(Find(environment, "ALLOCLINE_VERIFY"), "1");
+#ifdef ALLOCLINE_FAULT_POINTS
+  const char* fault = Find(environment, "ALLOCLINE_FAULT");
+  g_fault = Is(fault, "row") ? Fault::kWrongRow : Is(fault, "slot") ? Fault::kUncomparedSlot : Fault::kNone;
+#endif
 }
 
 }  // namespace allocline

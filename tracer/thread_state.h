@@ -49,6 +49,7 @@ struct ThreadState {
   ThreadState* next_ended;
   ThreadCounters counters;
   LastStack last;
+  struct VerifyRoom* verify_room;  // of verify mode: made at the first stack it compares (verify.cc)
   StackCache stack;
 };
 

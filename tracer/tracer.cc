@@ -3,7 +3,7 @@
 //  1. Nothing here calls an allocator, takes a lock that a signal handler waits for, writes to stdout, or changes errno
 //     (system calls are raw, base/raw_syscall.h).
 //  2. The gate of a thread is closed while it unwinds and interns. What arrives then on this thread comes from a signal
-//     handler, or from libc on our behalf; it is recorded with a stack of one frame, its caller.
+//     handler, and is recorded with a stack of one frame, its caller; or it is libunwind's, and not recorded.
 //  3. Counters are added to by single instructions, so nested events cannot be lost.
 //  4. Order on allocation: site, counters, pointer map. On deallocation: pointer map, counters, real free.
 //  5. Locks: ProcessMark.becoming_child before everything, then clear_lock_; each other lock is a leaf.
@@ -168,6 +168,7 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
     recording_.CountDrop(format::DropReason::kNoThreadState, 0);
     return format::kOverflowSite;
   }
+  if (state->gate == Gate::kInside && CallIsForLibunwind(hook->caller())) return 0;
   if (state->gate == Gate::kInside && EventWasAbandoned(state, hook)) {
     state->stack.Forget();  // it may have been changed by half
     state->gate = Gate::kOpen;
@@ -244,7 +245,7 @@ SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t d
   }
   // OnAlloc() takes a stack that is the last one again for one of malloc's, with a counter.
   if (domain != format::kDomainMalloc) state->stack.ForgetTop();
-  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) Verify(hook, last.site);
+  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) Verify(state, hook, last.site);
   return last.site;
 }
 

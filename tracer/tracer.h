@@ -128,7 +128,8 @@ class Tracer {
   Block TakeBlockLocked(void* block);
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
-  void Verify(const HookFrame* hook, SiteId site);
+  void Verify(ThreadState* state, const HookFrame* hook, SiteId site);
+  void KeepDifference(const uintptr_t* ours, uint32_t our_count, const uintptr_t* theirs, uint32_t their_count);
   SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);

@@ -47,6 +47,7 @@
 
 #include "recording/format.h"
 #include "tracer/cfi_row.h"
+#include "tracer/fault_points.h"
 #include "tracer/readable_stack.h"
 
 namespace allocline {
@@ -136,11 +137,12 @@ class StackCache {
   const Slot* FirstDifference(const Slot* s) const {
     for (;; s -= 4) {
       if (__builtin_expect(Load(s[-1].address) != s[-1].value, 0)) return s;
-      if (__builtin_expect(Load(s[-2].address) != s[-2].value, 0)) return s - 1;
+      if (__builtin_expect(Load(s[-2].address) != s[-2].value, 0) && !IsLeftOut(s - 2)) return s - 1;
       if (__builtin_expect(Load(s[-3].address) != s[-3].value, 0)) return s - 2;
       if (__builtin_expect(Load(s[-4].address) != s[-4].value, 0)) return s - 3;
     }
   }
+  bool IsLeftOut(const Slot* s) const { return Faulty(Fault::kUncomparedSlot) && s != slots_; }
   uint32_t SameFurtherOutWithRbp(uint32_t joint) const;
   __attribute__((noinline)) bool StepByRbp(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);

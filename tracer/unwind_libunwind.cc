@@ -19,11 +19,13 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <libunwind.h>
+#include <signal.h>
 #include <string.h>
 
 #include <atomic>
 
 #include "base/pages.h"
+#include "tracer/loaded_object.h"
 
 namespace allocline {
 namespace {
@@ -47,6 +49,37 @@ Libunwind g_unwind;
 std::atomic<bool> g_available{false};
 std::atomic<bool> g_step_only{false};
 std::atomic<int> g_threads_inside{0};
+uintptr_t g_start = 0, g_end = 0;  // where libunwind lies
+
+// Around a use of libunwind. In the first one of a thread signals wait, so that whatever allocates is not a handler.
+class Use {
+ public:
+  Use() {
+    if (__builtin_expect(this_thread_has_used_, 1)) return;
+    constexpr uint64_t kAllSignals = ~uint64_t{0};
+    first_ = !sys::IsError(sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&kAllSignals),
+                                     reinterpret_cast<long>(&mask_), sizeof mask_));
+    this_thread_begins_ = first_;
+  }
+  ~Use() {
+    if (__builtin_expect(!first_, 1)) return;
+    this_thread_begins_ = false;
+    this_thread_has_used_ = true;
+    sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&mask_), 0, sizeof mask_);
+  }
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+
+  static bool this_thread_begins() { return this_thread_begins_; }
+
+ private:
+  static constinit thread_local bool this_thread_has_used_;
+  static constinit thread_local bool this_thread_begins_;
+  bool first_ = false;
+  uint64_t mask_ = 0;
+};
+constinit thread_local bool Use::this_thread_has_used_ = false;
+constinit thread_local bool Use::this_thread_begins_ = false;
 
 // Pages found readable on this thread, a slot each by the low bits of their number, with bit 0 set: an empty slot is no
 // page, page 0 neither. As in libunwind's own list, a page that is unmapped later stays; only a frame that leads astray
@@ -129,6 +162,11 @@ bool InitLibunwind() {
                    Bind(library, ALLOCLINE_STRING(unw_get_accessors), u.get_accessors) &&
                    Bind(library, ALLOCLINE_STRING(unw_local_addr_space), u.local_addresses);
   if (!all) return false;
+  LoadedObject object;
+  if (FindObject(reinterpret_cast<uintptr_t>(u.backtrace), &object)) {
+    g_start = object.start;
+    g_end = object.end;
+  }
   const NextDescriptors next;
   u.get_accessors(*u.local_addresses)->access_mem = AccessWord;  // the first call: libunwind opens its pipe
   next.CloseIfPipe();
@@ -142,6 +180,7 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
   int n = 0;
   const int room = max + kOwnFrames;
   if (__builtin_expect(g_available.load(std::memory_order_acquire), 1)) {
+    const Use use;
     g_threads_inside.fetch_add(1, std::memory_order_relaxed);
     n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
                                                     : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
@@ -167,6 +206,7 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
 bool StackPasses(uintptr_t stack_pointer, bool* known) {
   *known = g_available.load(std::memory_order_acquire);
   if (!*known) return false;
+  const Use use;
   unw_context_t context;
   unw_cursor_t cursor;
   g_unwind.get_context(&context);
@@ -182,6 +222,8 @@ bool StackPasses(uintptr_t stack_pointer, bool* known) {
   *known = false;
   return false;
 }
+
+bool CallIsForLibunwind(uintptr_t caller) { return Use::this_thread_begins() || (caller >= g_start && caller < g_end); }
 
 void LibunwindAfterFork() {
   if (g_threads_inside.exchange(0, std::memory_order_relaxed) != 0) g_available.store(false, std::memory_order_release);

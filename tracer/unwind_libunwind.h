@@ -1,8 +1,7 @@
 // Taking a whole stack with libunwind: for frames that no simple row describes, and for checking our own unwinder.
 //
-// Context: inside malloc, with the thread's gate closed (tracer.h): what libunwind might allocate is then seen as
-// nested
-//          and not recursed into.
+// Context: inside malloc, with the thread's gate closed (tracer.h): what libunwind allocates is then not recursed into,
+//          and CallIsForLibunwind() tells it from what a signal handler allocates.
 #ifndef ALLOCLINE_TRACER_UNWIND_LIBUNWIND_H_
 #define ALLOCLINE_TRACER_UNWIND_LIBUNWIND_H_
 
@@ -26,6 +25,11 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
 // Whether the calling thread's stack, followed outward and through signal frames onto other stacks, has a frame with
 // this stack pointer. `*known` is false if that could not be found out. Slow.
 bool StackPasses(uintptr_t stack_pointer, bool* known);
+
+// With the gate closed: whether a call of malloc or mmap with this return address is libunwind's doing, not the
+// program's. It maps its caches; and the first time that a thread uses it, the loader allocates the thread's copy of
+// its thread-local variables.
+bool CallIsForLibunwind(uintptr_t caller);
 
 // Other code has come to stand at addresses where code was before: what libunwind remembers of them is wrong.
 void LibunwindForgetCode();
