@@ -26,6 +26,7 @@ class CfiRow {
     kEnd = 0,      // the outermost frame: it says so itself (_start, clone)
     kComplex = 1,  // described, but not by a simple row
     kNoInfo = 2,   // no unwind information: the stack ends here, as far as anybody knows
+    kBad = 3,      // described, but no frame can be like that
   };
 
   static constexpr int kBits = 31;
@@ -41,6 +42,8 @@ class CfiRow {
     if (cfa_offset % 8 != 0 || cfa_offset < -(1 << 20) || cfa_offset >= (1 << 20))
       return MakeSpecial(Special::kComplex);
     if (kind != Kind::kDerefRbp && cfa_offset < 0) return MakeSpecial(Special::kComplex);
+    // The CFA lies above the stack pointer, and what was saved in between.
+    if (kind == Kind::kRsp && (cfa_offset < 8 || cfa_offset < rbp_depth)) return MakeSpecial(Special::kBad);
     if (rbp_depth % 8 != 0 || rbp_depth < 0 || rbp_depth / 8 > 255) return MakeSpecial(Special::kComplex);
     return CfiRow(static_cast<uint32_t>(kind) | (static_cast<uint32_t>(cfa_offset / 8) & 0x7ffff) << 2 |
                   static_cast<uint32_t>(rbp_depth / 8) << 21);

@@ -28,10 +28,8 @@ class ReadableStack {
     if (__builtin_expect(address - low_ < high_ - low_, 1)) return address % 8 == 0;
     return address % 8 == 0 && Extend(address);
   }
-  // The same where that is a multiple of 8.
-  bool CoversAligned(uintptr_t address) {
-    return __builtin_expect(address - low_ < high_ - low_, 1) || Extend(address);
-  }
+  // The same for a multiple of 8 above what Enter() was told.
+  bool CoversAbove(uintptr_t address) { return __builtin_expect(address < high_, 1) || Extend(address); }
 
  private:
   // Further than this in one step, and it is not the stack any more.

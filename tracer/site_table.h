@@ -68,12 +68,6 @@ class SiteTable {
     return FindSlow(parent, frame, hash);
   }
 
-  // The node that many frames further out.
-  NodeId Ancestor(NodeId node, uint32_t frames) const {
-    for (; frames > 0; --frames) node = nodes_[node].parent;
-    return node;
-  }
-
   // The site of the stack that ends at `node`.
   SiteId SiteOf(NodeId node) {
     if (__builtin_expect(node == kNoNode, 0)) return format::kOverflowSite;

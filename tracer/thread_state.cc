@@ -45,7 +45,8 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
       UnmapPages(state, sizeof(ThreadState));
       return nullptr;
     }
-    private_bytes_.fetch_add(RoundUpToPage(sizeof(ThreadState)), std::memory_order_relaxed);
+    private_bytes_.fetch_add(RoundUpToPage(sizeof(ThreadState)) - StackPredictor::kRingBytes,
+                             std::memory_order_relaxed);
     state->record = record;
     state->record_index =
         static_cast<uint32_t>(record - reinterpret_cast<ThreadRecord*>(recording_->base(TableKind::kThreads)));
@@ -67,6 +68,15 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
   RefreshName(state);
   state->gate = Gate::kOpen;
   return state;
+}
+
+uint64_t ThreadStates::private_bytes() const {
+  uint64_t bytes = private_bytes_.load(std::memory_order_relaxed);
+  // Acquire: as in WaitForEventsInProgress().
+  for (const ThreadState* state = all_.load(std::memory_order_acquire); state != nullptr; state = state->next) {
+    bytes += state->predictor.ring_bytes();
+  }
+  return bytes;
 }
 
 void ThreadStates::Release(ThreadState* state) {

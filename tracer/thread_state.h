@@ -16,7 +16,7 @@
 #include "base/spin_lock.h"
 #include "recording/format.h"
 #include "recording/writer.h"
-#include "tracer/site_table.h"
+#include "tracer/stack_predictor.h"
 #include "tracer/thread_counters.h"
 #include "tracer/unwind_cfi.h"
 
@@ -27,14 +27,6 @@ enum class Gate : uint32_t {
   kOpen = 1,
   kInside = 2,   // in the middle of an event: what arrives now is nested (a signal handler, or libc called by us)
   kIgnored = 3,  // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
-};
-
-// The stack taken last: what the frames in StackCache are in the site table.
-struct LastStack {
-  format::Counter* counter;  // of the site; null if there was no room for it
-  SiteId site;
-  NodeId node;  // of its innermost frame
-  uint32_t domain;
 };
 
 struct ThreadState {
@@ -48,9 +40,10 @@ struct ThreadState {
   ThreadState* next;  // of all states of the process
   ThreadState* next_ended;
   ThreadCounters counters;
-  LastStack last;
+  InternedStack last;              // what `stack` is in the site table
   struct VerifyRoom* verify_room;  // of verify mode: made at the first stack it compares (verify.cc)
   StackCache stack;
+  StackPredictor predictor;
 };
 
 // While one exists, its thread is between looking at a block's record and having taken it. (A handler that comes in
@@ -90,7 +83,8 @@ class ThreadStates {
   void WaitForEventsInProgress(const ThreadState* self) const;
 
   static void RefreshName(ThreadState* state);
-  uint64_t private_bytes() const { return private_bytes_.load(std::memory_order_relaxed); }
+  // Without what of the predictors' rings was never used.
+  uint64_t private_bytes() const;
 
  private:
   ThreadState* TakeEnded();

@@ -94,13 +94,21 @@ void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
   if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) return OnAllocSlow(block, bytes, hook);
   CloseGate(state, hook);
   // The mode only now: stop() waits for those whose gate is closed.
-  if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0 || !state->stack.IsSame(hook), 0)) {
-    return OnAllocOtherStack(state, block, bytes, hook);
+  if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0, 0)) {
+    return OnAllocUnpredicted(state, block, bytes, hook);
   }
+  if (__builtin_expect(!state->stack.IsSame(hook), 0)) return OnAllocOtherStack(state, block, bytes, hook);
   return RecordAtLastSite(state, block, bytes);
 }
 
 void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  const InternedStack* next = state->predictor.Find(state->last.node, hook, &state->stack);
+  if (__builtin_expect(next == nullptr, 0)) return OnAllocUnpredicted(state, block, bytes, hook);
+  state->last = *next;
+  return RecordAtLastSite(state, block, bytes);
+}
+
+void* Tracer::OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   if (active()) {
     const SiteId site = SiteOfStack(state, hook, format::kDomainMalloc);
     if (__builtin_expect(state->last.counter != nullptr && site != format::kOverflowSite, 1)) {
@@ -222,47 +230,70 @@ ThreadState* Tracer::StateOfThisThread() {
 }
 
 SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
-  LastStack& last = state->last;
+  InternedStack& last = state->last;
   if (last.domain != domain) {
     state->stack.Forget();
     last.domain = domain;
   }
-  if (!state->stack.IsSame(hook)) {
-    const TakenStack taken = state->stack.Take(hook);
-    const NodeId joint = taken.shared > 0 ? sites_.Ancestor(last.node, taken.left) : OutermostNode(domain, taken.cut);
-    bool reused = false;
-    last.node = NodeOfPath(joint, taken, &reused);
-    last.site = sites_.SiteOf(last.node);
-    last.counter = state->counters.At(last.site, recording_);
-    if (__builtin_expect(last.site == format::kOverflowSite, 0)) {
-      state->stack.Forget();
-    }
-    if (__builtin_expect(last.counter == nullptr, 0)) state->stack.ForgetTop();
-    if (__builtin_expect(reused, 0)) {
-      LibunwindForgetCode();
-      ForgetCode();
-    }
+  const bool verifies = (mode_.load(std::memory_order_relaxed) & kVerifies) != 0;
+  // What OnAlloc() has tried already, unless the mode is out of the usual.
+  const InternedStack* known = nullptr;
+  if (verifies) {
+    known = state->stack.IsSame(hook) ? &last : state->predictor.Find(last.node, hook, &state->stack);
+  }
+  if (known != nullptr) {
+    last = *known;
+  } else {
+    TakeStack(state, hook, domain);
   }
   // OnAlloc() takes a stack that is the last one again for one of malloc's, with a counter.
   if (domain != format::kDomainMalloc) state->stack.ForgetTop();
-  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) Verify(state, hook, last.site);
+  if (__builtin_expect(verifies, 0)) Verify(state, hook, last.site);
   return last.site;
+}
+
+// Unwinds, and finds or makes the nodes and the site.
+void Tracer::TakeStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
+  InternedStack& last = state->last;
+  const NodeId before = last.node;
+  const TakenStack taken = state->stack.Take(hook);
+  const NodeId joint = taken.shared > 0 ? state->stack.label(taken.shared - 1) : OutermostNode(domain, taken.cut);
+  bool reused = false;
+  last.node = NodeOfPath(joint, taken, &reused);
+  last.site = sites_.SiteOf(last.node);
+  last.counter = state->counters.At(last.site, recording_);
+  if (__builtin_expect(last.counter == nullptr || last.site == format::kOverflowSite || reused, 0)) {
+    if (last.site == format::kOverflowSite) state->stack.Forget();
+    if (last.counter == nullptr) state->stack.ForgetTop();
+    if (reused) {
+      LibunwindForgetCode();
+      ForgetCode();
+    }
+    return;
+  }
+  if (taken.plain) state->predictor.Learn(before, hook, state->stack, taken, last);
 }
 
 NodeId Tracer::NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused) {
   PathTable::Entry& entry = paths_.At(joint, taken.pcs, taken.fresh);
   const NodeId guess = entry.load(std::memory_order_acquire);
   NodeId node = guess;
-  const uintptr_t* pc = taken.pcs;
-  const uintptr_t* end = pc + taken.fresh;
-  for (; pc != end; ++pc) {
+  KeptFrame* const kept = taken.kept;
+  for (uint32_t i = 0;; ++i) {
+    if (__builtin_expect(i == taken.fresh, 0)) {
+      if (__builtin_expect(node == joint, 1)) return guess;
+      break;
+    }
+    if (kept != nullptr) kept[taken.fresh - 1 - i].label = node;
     const format::NodeRecord& record = sites_.nodes()[node];
-    if (LoadRelaxed(record.frame) != modules_.FrameOf(*pc, reused)) break;
+    if (LoadRelaxed(record.frame) != modules_.FrameOf(taken.pcs[i], reused)) break;
     node = record.parent;
   }
-  if (__builtin_expect(pc == end && node == joint, 1)) return guess;
   node = joint;
-  for (uint32_t i = taken.fresh; i-- > 0;) node = ChildOf(node, taken.pcs[i], reused);
+  for (uint32_t i = taken.fresh; i-- > 0;) {
+    node = ChildOf(node, taken.pcs[i], reused);
+    if (kept != nullptr) kept[taken.fresh - 1 - i].label = node;
+  }
   if (node != kNoNode) entry.store(node, std::memory_order_release);
   return node;
 }

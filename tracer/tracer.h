@@ -121,6 +121,8 @@ class Tracer {
   // What the inline halves leave. Each takes over where it stands and does the rest, so that it is a jump and no call.
   void* OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
   void* OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  __attribute__((noinline)) void* OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes,
+                                                     const HookFrame* hook);
   void* RecordAtLastSite(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
@@ -135,6 +137,7 @@ class Tracer {
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
   NodeId NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused);
+  void TakeStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
   void Insert(ThreadState* state, uintptr_t address, Block block);
   void InsertFailed(ThreadState* state, Block block);

@@ -24,29 +24,117 @@ void ForgetCode() {
   g_code_epoch.fetch_add(1, std::memory_order_release);
 }
 
-uint32_t StackCache::SameFurtherOutWithRbp(uint32_t joint) const {
-  uint32_t i = joint;
-  for (; i > 0; --i) {
-    const Slot& pc = Kept(i - 1);
-    const Slot& rbp = kept_rbp_[i - 1];
-    if (Load(pc.address) != pc.value) break;
-    if (NeedsRbp(i - 1) && rbp.address != 0 && Load(rbp.address) != rbp.value) break;
+const KeptFrame* StackCache::FirstDifferenceWithRbp(const KeptFrame* f) const {
+  for (; f != &Kept(0); --f) {
+    const KeptFrame& next = f[-1];
+    if (Load(next.return_address.address) != next.return_address.value) break;
+    const Slot& rbp = kept_rbp_[IndexOf(&next)];
+    if ((next.flags & kNeedsRbp) != 0 && rbp.address != 0 && Load(rbp.address) != rbp.value) break;
   }
-  return joint - i;
+  return f;
 }
 
-// From a frame to its caller, where the way depends on rbp. False: memory that cannot be a stack; the information is
-// wrong.
-bool StackCache::StepByRbp(CfiRow row, State* state) {
+// Steps as long as rbp matters neither for the way outward nor for the joint. The rest is TakeWithRbp()'s.
+TakenStack StackCache::Take(const HookFrame* hook) {
+  const uint32_t epoch = g_code_epoch.load(std::memory_order_acquire);
+  if (__builtin_expect(code_epoch_ != epoch, 0)) {
+    code_epoch_ = epoch;
+    depth_ = 0;
+  }
+  Slot pc = {hook->slot(), hook->return_address};
+  readable_.Enter(pc.address);
+  const KeptFrame* const barrier = &frames_[0];
+  const KeptFrame* kept = barrier + depth_;  // this frame and those further out may be the joint
+  uint32_t fresh = 0;
+  for (;;) {
+    while (kept != barrier && kept->return_address.address < pc.address) --kept;
+    if (kept->return_address.address == pc.address && kept->return_address.value == pc.value) {
+      if (__builtin_expect((kept->flags & kNeedsRbp) != 0, 0)) break;
+      const KeptFrame* same = FirstDifferenceFurtherOut(kept);
+      if (__builtin_expect(same == &Kept(0), 1)) return Keep(hook, IndexOf(kept) + 1, fresh, kWhole);
+      // The first that differs and all inside it are no joints; those further out may be.
+      kept = same - 2;
+    }
+    if (__builtin_expect(fresh == kRoom, 0)) return TakeByLibunwind(hook);
+    const CfiRow row = g_rows.Find(pc.value);
+    if (__builtin_expect(row.kind() != CfiRow::Kind::kRsp, 0)) break;
+    stepped_[fresh].return_address = pc;
+    pcs_[fresh] = pc.value;
+    ++fresh;
+    pc.address += row.cfa_offset();  // 8 below the CFA, as the slot before was 8 below the stack pointer
+    if (__builtin_expect(!readable_.CoversAbove(pc.address), 0)) {
+      return Keep(hook, 0, fresh, TruncationReason::kBadUnwindInfo);
+    }
+    pc.value = Load(pc.address);
+    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return Keep(hook, 0, fresh, kWhole);
+  }
+  return TakeWithRbp(hook, kept, fresh, pc);
+}
+
+// Where rbp was saved last, after the `fresh` frames stepped through so far. Notes it for each of them.
+uintptr_t StackCache::NoteRbpPlaces(const HookFrame* hook, uint32_t fresh) {
+  uintptr_t place = reinterpret_cast<uintptr_t>(&hook->caller_rbp);
+  for (uint32_t i = 0; i < fresh; ++i) {
+    stepped_[i].rbp_place = place;
+    const CfiRow row = g_rows.Find(stepped_[i].return_address.value);
+    if (row.saves_rbp()) place = stepped_[i].return_address.address + 8 + row.cfa_offset() - row.rbp_depth();
+  }
+  return place;
+}
+
+// The rest of Take(): `fresh` frames were stepped through, `pc` is next, and `kept` and the frames further out may be
+// the joint.
+TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc) {
+  State state = {pc, NoteRbpPlaces(hook, fresh)};
+  TruncationReason cut = kWhole;
+  uint32_t shared = 0;
+  const KeptFrame* const barrier = &frames_[0];
+  for (;;) {
+    while (kept != barrier && kept->return_address.address < state.return_address.address) --kept;
+    if (kept->return_address.address == state.return_address.address &&
+        kept->return_address.value == state.return_address.value &&
+        ((kept->flags & kNeedsRbp) == 0 || kept_rbp_[IndexOf(kept)].value == Load(state.rbp_place))) {
+      const KeptFrame* same = FirstDifferenceFurtherOut(kept);
+      if (same == &Kept(0)) {
+        shared = IndexOf(kept) + 1;
+        break;
+      }
+      kept = same - 2;
+    }
+    if (fresh == kRoom) return TakeByLibunwind(hook);
+    const CfiRow row = g_rows.Find(state.return_address.value);
+    stepped_[fresh] = state;
+    pcs_[fresh] = state.return_address.value;
+    ++fresh;
+    if (row.kind() == CfiRow::Kind::kSpecial) {
+      if (row.special() == CfiRow::Special::kComplex) return TakeByLibunwind(hook);
+      if (row.special() == CfiRow::Special::kNoInfo) cut = TruncationReason::kNoUnwindInfo;
+      if (row.special() == CfiRow::Special::kBad) cut = TruncationReason::kBadUnwindInfo;
+      break;
+    }
+    if (!Step(row, &state)) {
+      cut = TruncationReason::kBadUnwindInfo;
+      break;
+    }
+    if (state.return_address.value < kFirstCodeAddress) break;
+  }
+  return KeepWithRbp(hook, shared, fresh, state.rbp_place, cut);
+}
+
+// From a frame to its caller. False: memory that cannot be a stack; the information is wrong.
+bool StackCache::Step(CfiRow row, State* state) {
   const uintptr_t sp = state->return_address.address + 8;
-  const uintptr_t rbp = Load(state->rbp_place);
-  uintptr_t cfa;
-  if (row.kind() == CfiRow::Kind::kRbp) {
-    cfa = rbp + row.cfa_offset();
-  } else {
-    const uintptr_t saved = rbp + static_cast<uintptr_t>(row.signed_cfa_offset());
-    if (saved < sp || !readable_.Covers(saved) || !readable_.Covers(rbp)) return false;
-    cfa = Load(saved);
+  uintptr_t cfa = sp + row.cfa_offset();
+  uintptr_t rbp = 0;
+  if (row.uses_rbp()) {
+    rbp = Load(state->rbp_place);
+    if (row.kind() == CfiRow::Kind::kRbp) {
+      cfa = rbp + row.cfa_offset();
+    } else {
+      const uintptr_t saved = rbp + static_cast<uintptr_t>(row.signed_cfa_offset());
+      if (saved < sp || !readable_.Covers(saved) || !readable_.Covers(rbp)) return false;
+      cfa = Load(saved);
+    }
   }
   if (cfa <= sp || !readable_.Covers(cfa - 8)) return false;
   state->return_address = {cfa - 8, Load(cfa - 8)};
@@ -59,108 +147,65 @@ bool StackCache::StepByRbp(CfiRow row, State* state) {
   return true;
 }
 
-TakenStack StackCache::Take(const HookFrame* hook) {
-  const uint32_t epoch = g_code_epoch.load(std::memory_order_acquire);
-  if (__builtin_expect(code_epoch_ != epoch, 0)) {
-    code_epoch_ = epoch;
-    depth_ = 0;
-  }
-  readable_.Enter(hook->slot());
-  const uint32_t last_depth = depth_;
-  TruncationReason cut = kWhole;
-  uint32_t candidates = depth_;  // kept frames [0, candidates) may still be the joint
-  uint32_t fresh = 0;
-  uint32_t shared = 0;
-  bool uses_rbp = false;
-  // The frame we are at, as in State.
-  Slot pc = {hook->slot(), hook->return_address};
-  uintptr_t rbp_place = reinterpret_cast<uintptr_t>(&hook->caller_rbp);
-  for (;;) {
-    while (candidates > 0 && Kept(candidates - 1).address < pc.address) --candidates;
-    if (candidates > 0 && Kept(candidates - 1).address == pc.address) {
-      const uint32_t joint = candidates - 1;
-      if (Kept(joint).value == pc.value && (!NeedsRbp(joint) || kept_rbp_[joint].value == Load(rbp_place))) {
-        const uint32_t same = SameFurtherOut(joint);
-        if (__builtin_expect(same == joint, 1)) {
-          shared = joint + 1;
-          break;
-        }
-        // The first that differs and all inside it are no joints; those further out may be.
-        candidates = joint - same - 1;
-      }
-    }
-    if (__builtin_expect(fresh == kRoom, 0)) return TakeByLibunwind(hook);
-    const CfiRow row = g_rows.Find(pc.value);
-    stepped_[fresh] = {pc, rbp_place};
-    rows_[fresh] = row;
-    pcs_[fresh] = pc.value;
-    ++fresh;
-    if (__builtin_expect(row.kind() == CfiRow::Kind::kRsp, 1)) {
-      const uintptr_t sp = pc.address + 8;
-      const uintptr_t cfa = sp + row.cfa_offset();
-      const uintptr_t saved = cfa - row.rbp_depth();
-      if (__builtin_expect(cfa == sp || saved < sp || !readable_.CoversAligned(cfa - 8), 0)) {
-        cut = TruncationReason::kBadUnwindInfo;
-        break;
-      }
-      pc = {cfa - 8, Load(cfa - 8)};
-      if (row.saves_rbp()) rbp_place = saved;
-    } else if (row.kind() == CfiRow::Kind::kSpecial) {
-      if (row.special() == CfiRow::Special::kComplex) return TakeByLibunwind(hook);
-      if (row.special() == CfiRow::Special::kNoInfo) cut = TruncationReason::kNoUnwindInfo;
-      break;
-    } else {
-      uses_rbp = true;
-      State state = {pc, rbp_place};
-      if (!StepByRbp(row, &state)) {
-        cut = TruncationReason::kBadUnwindInfo;
-        break;
-      }
-      pc = state.return_address;
-      rbp_place = state.rbp_place;
-    }
-    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) break;
-  }
+// The stack just taken becomes the kept one: `shared` frames stay, the stepped ones go on top. Neither they nor the
+// innermost shared one need their rbp.
+TakenStack StackCache::Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, TruncationReason cut) {
   if (__builtin_expect(shared + fresh > kRoom, 0)) return TakeByLibunwind(hook);
-  Keep(shared, fresh, rbp_place, uses_rbp);
-  return {shared, last_depth - shared, fresh, pcs_, cut};
+  KeptFrame* const kept = &Kept(shared);
+  const uint32_t flags = shared > 0 ? kept[-1].flags : 0;
+  KeptFrame* to = kept;
+  for (const State* from = stepped_ + fresh; from != stepped_; ++to) *to = {(--from)->return_address, 0, flags};
+  depth_ = shared + fresh;
+  top_ = {.hook = flags == 0 ? reinterpret_cast<uintptr_t>(hook) : 0,
+          .return_address = hook->return_address,
+          .caller_rbp = 0,
+          .rbp_mask = 0};
+  return {shared, fresh, pcs_, kept, cut, shared > 0 && fresh > 0};
 }
 
-// The stack just taken becomes the kept one: `shared` frames stay, the stepped ones go on top. The innermost
-// shared frame's rbp may have come another way than before.
-void StackCache::Keep(uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place, bool uses_rbp) {
-  bool needs = shared > 0 && NeedsRbp(shared - 1);
-  bool any = shared > 0 && AnyNeedsRbp(shared - 1);
+// The same where rbp does matter. The innermost shared frame's may have come another way than before.
+TakenStack StackCache::KeepWithRbp(const HookFrame* hook, uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place,
+                                   TruncationReason cut) {
+  if (shared + fresh > kRoom) return TakeByLibunwind(hook);
+  bool needs = shared > 0 && (Kept(shared - 1).flags & kNeedsRbp) != 0;
+  bool any = shared > 0 && (Kept(shared - 1).flags & kAnyNeedsRbp) != 0;
   const State* from = stepped_ + fresh;
-  if (__builtin_expect(!needs && !uses_rbp, 1)) {
-    const uint8_t flags = any ? kAnyNeedsRbp : 0;
-    for (uint32_t to = shared; to < shared + fresh; ++to) {
-      Kept(to) = (--from)->return_address;
-      flags_[to] = flags;
-    }
-  } else {
-    // The rbp of a frame, with its place if it is not that of the frame inside.
-    const auto rbp_of = [this](uintptr_t place, const State* inside) {
-      const bool saved_inside = inside >= stepped_ && inside->rbp_place == place;
-      return Slot{saved_inside ? 0 : place, Load(place)};
-    };
-    if (needs) kept_rbp_[shared - 1] = rbp_of(joint_rbp_place, from - 1);
-    for (uint32_t to = shared; to < shared + fresh; ++to) {
-      const CfiRow row = rows_[--from - stepped_];
-      needs = row.kind() != CfiRow::Kind::kSpecial && (row.uses_rbp() || (!row.saves_rbp() && needs));
-      any = any || needs;
-      Kept(to) = from->return_address;
-      kept_rbp_[to] = rbp_of(from->rbp_place, from - 1);
-      flags_[to] = static_cast<uint8_t>((needs ? kNeedsRbp : 0) | (any ? kAnyNeedsRbp : 0));
-    }
+  // The rbp of a frame, with its place if it is not that of the frame inside.
+  const auto rbp_of = [this](uintptr_t place, const State* inside) {
+    const bool saved_inside = inside >= stepped_ && inside->rbp_place == place;
+    return Slot{saved_inside ? 0 : place, Load(place)};
+  };
+  if (needs) kept_rbp_[shared - 1] = rbp_of(joint_rbp_place, from - 1);
+  for (uint32_t to = shared; to < shared + fresh; ++to) {
+    const CfiRow row = g_rows.Find((--from)->return_address.value);
+    needs = row.kind() != CfiRow::Kind::kSpecial && (row.uses_rbp() || (!row.saves_rbp() && needs));
+    any = any || needs;
+    Kept(to) = {from->return_address, 0, (needs ? kNeedsRbp : 0) | (any ? kAnyNeedsRbp : 0)};
+    kept_rbp_[to] = rbp_of(from->rbp_place, from - 1);
   }
   depth_ = shared + fresh;
   const uint32_t top = depth_ - 1;
-  const bool any_further_out = top > 0 && AnyNeedsRbp(top - 1);
-  top_ = {.hook = any_further_out ? 0 : Kept(top).address - offsetof(HookFrame, return_address),
-          .return_address = Kept(top).value,
+  const bool top_needs = (Kept(top).flags & kNeedsRbp) != 0;
+  const bool any_further_out = top > 0 && (Kept(top - 1).flags & kAnyNeedsRbp) != 0;
+  top_ = {.hook = any_further_out ? 0 : reinterpret_cast<uintptr_t>(hook),
+          .return_address = hook->return_address,
           .caller_rbp = kept_rbp_[top].value,
-          .rbp_mask = NeedsRbp(top) ? ~uintptr_t{0} : 0};
+          .rbp_mask = top_needs ? ~uintptr_t{0} : 0};
+  return {shared, fresh, pcs_, &Kept(shared), cut, false};
+}
+
+void StackCache::DescribeTop(uint32_t count, StackTop* top) const {
+  const KeptFrame* first = &Kept(depth_ - count);
+  const KeptFrame& joint = first[-1];
+  *top = {.hook = first[count - 1].return_address.address - offsetof(HookFrame, return_address),
+          .joint_address = joint.return_address.address,
+          .joint_label = joint.label,
+          .joint = IndexOf(&joint),
+          .count = count,
+          .reserved = 0};
+  auto* frames = reinterpret_cast<KeptFrame*>(top + 1);
+  frames[0] = Barrier(frames);
+  for (uint32_t i = 0; i < count; ++i) frames[1 + i] = first[i];
 }
 
 TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
@@ -168,7 +213,7 @@ TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
   uintptr_t* pcs = nullptr;
   TruncationReason cut = kWhole;
   const int depth = UnwindByLibunwind(hook->return_address, pcs_, kRoom, &pcs, &cut);
-  return {0, 0, static_cast<uint32_t>(depth), pcs, cut};
+  return {0, static_cast<uint32_t>(depth), pcs, nullptr, cut, false};
 }
 
 }  // namespace allocline

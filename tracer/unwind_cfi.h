@@ -61,13 +61,39 @@ struct HookFrame {
   uintptr_t slot() const { return reinterpret_cast<uintptr_t>(&return_address); }
 };
 
+// A return address on the stack: where it lies, and what it is.
+struct Slot {
+  uintptr_t address;
+  uintptr_t value;
+};
+
+// A frame of a kept stack.
+struct KeptFrame {
+  Slot return_address;
+  uint32_t label;  // what the user of the cache wants to be told of this frame again: its node
+  uint32_t flags;
+};
+
 // A stack, as far as it differs from the last one of the same StackCache.
 struct TakenStack {
   uint32_t shared;               // outermost frames that are those of the last stack
-  uint32_t left;                 // frames of the last stack further in than those
   uint32_t fresh;                // frames further in
   const uintptr_t* pcs;          // their return addresses, innermost first
+  KeptFrame* kept;               // the same frames, outermost first, to be labelled; null if this stack is not kept
   format::TruncationReason cut;  // why it is not whole; 0 if it is
+  bool plain;                    // it joins the last stack, and rbp mattered neither there nor further in
+};
+
+// The inner part of a plain stack: what another stack has to agree with to have the same.
+struct StackTop {
+  uintptr_t hook;           // where the frame of the hook lay
+  uintptr_t joint_address;  // where the return address of the frame further out lay,
+  uint32_t joint_label;     // how that frame was labelled,
+  uint32_t joint;           // and its index
+  uint32_t count;           // of frames further in
+  uint32_t reserved;
+  // Outermost first. In front of them stands one that never is what it was: see StackCache::FirstDifference().
+  const KeptFrame* frames() const { return reinterpret_cast<const KeptFrame*>(this + 1) + 1; }
 };
 
 // Raised by ForgetCode().
@@ -86,23 +112,28 @@ class StackCache {
     if (top_differs != 0 || code_epoch_ != g_code_epoch.load(std::memory_order_relaxed)) return false;
     return __builtin_expect(FirstDifference(&Kept(depth_ - 1)) == &Kept(0), 1);
   }
+  // Whether it is the last one with the frames of `top` further in than a joint. Then it becomes the last one. `top` is
+  // of this cache, and of this code epoch. False is no proof.
+  __attribute__((always_inline)) bool Become(const StackTop& top, const HookFrame* hook);
   // The calling thread's stack from the hook's caller outward, which becomes the last one.
   TakenStack Take(const HookFrame* hook);
+
+  // The innermost `count` frames of the last stack, which was plain. At `top` are TopBytes(count).
+  void DescribeTop(uint32_t count, StackTop* top) const;
+  static constexpr size_t TopBytes(uint32_t count) { return sizeof(StackTop) + (1 + count) * sizeof(KeptFrame); }
+
   // The next stack shares nothing with the last.
   void Forget() {
     depth_ = 0;
     ForgetTop();
-    const uintptr_t barrier = reinterpret_cast<uintptr_t>(&slots_[0].address);
-    slots_[0] = {barrier, ~barrier};  // its word is its own address, and never the inverse
+    frames_[0] = Barrier(&frames_[0]);
   }
   // The next stack may share frames with the last, but is not to be the same.
   void ForgetTop() { top_.hook = 0; }
+  uint32_t label(uint32_t frame) const { return Kept(frame).label; }
+  uint32_t code_epoch() const { return code_epoch_; }
 
  private:
-  struct Slot {
-    uintptr_t address;
-    uintptr_t value;
-  };
   // A frame on the way: where its pc lay (the stack pointer in it is that address + 8), and where its rbp was saved
   // last, by the frame inside or one further in. What lies there is loaded only if the way outward depends on it.
   struct State {
@@ -112,60 +143,93 @@ class StackCache {
 
   // The innermost kept frame, in the hook's words.
   struct Top {
-    uintptr_t hook;  // 0: there is none, or a frame further out needs its rbp compared: that is left to Take()
+    uintptr_t hook;  // 0: there is none, or a frame further out needs its rbp compared: IsSame() does not do that
     uintptr_t return_address;
     uintptr_t caller_rbp;
     uintptr_t rbp_mask;  // all ones if the way outward depends on it
   };
 
   static constexpr uint32_t kRoom = format::kMaxDepth;
-  Slot& Kept(uint32_t i) { return slots_[1 + i]; }
-  const Slot& Kept(uint32_t i) const { return slots_[1 + i]; }
+  KeptFrame& Kept(uint32_t i) { return frames_[1 + i]; }
+  const KeptFrame& Kept(uint32_t i) const { return frames_[1 + i]; }
   static uintptr_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
-
-  // How many of the frames further out than `joint`, counted from it outward, still are what they were: `joint` if all.
-  uint32_t SameFurtherOut(uint32_t joint) const {
-    if (joint == 0) return 0;
-    if (__builtin_expect(AnyNeedsRbp(joint - 1), 0)) return SameFurtherOutWithRbp(joint);
-    return static_cast<uint32_t>(&Kept(joint) - FirstDifference(&Kept(joint)));
+  // Its word is its own address, and never the inverse.
+  static KeptFrame Barrier(const KeptFrame* at) {
+    const uintptr_t place = reinterpret_cast<uintptr_t>(at);
+    return {{place, ~place}, 0, 0};
   }
-  // The slots further out than `s` are compared, from it outward. Gives the last that is what it was, Kept(0) if all
-  // are: in front of that stands one that never is, so the search needs no count.
+
+  // The slots of the frames further out than `f` are compared, from it outward. Gives the last frame that is what it
+  // was, the outermost if all are: in front of that stands one that never is, so the search needs no count.
   //
   // One branch a frame, and never a load beyond a difference: what lies there may not be a stack any more. Predicted
   // branches let the loads overlap all the same.
-  const Slot* FirstDifference(const Slot* s) const {
-    for (;; s -= 4) {
-      if (__builtin_expect(Load(s[-1].address) != s[-1].value, 0)) return s;
-      if (__builtin_expect(Load(s[-2].address) != s[-2].value, 0) && !IsLeftOut(s - 2)) return s - 1;
-      if (__builtin_expect(Load(s[-3].address) != s[-3].value, 0)) return s - 2;
-      if (__builtin_expect(Load(s[-4].address) != s[-4].value, 0)) return s - 3;
+  __attribute__((always_inline)) static const KeptFrame* FirstDifference(const KeptFrame* f) {
+    for (;; f -= 4) {
+      if (__builtin_expect(Load(f[-1].return_address.address) != f[-1].return_address.value, 0)) return f;
+      if (__builtin_expect(Load(f[-2].return_address.address) != f[-2].return_address.value, 0) && !IsLeftOut(f[-2])) {
+        return f - 1;
+      }
+      if (__builtin_expect(Load(f[-3].return_address.address) != f[-3].return_address.value, 0)) return f - 2;
+      if (__builtin_expect(Load(f[-4].return_address.address) != f[-4].return_address.value, 0)) return f - 3;
     }
   }
-  bool IsLeftOut(const Slot* s) const { return Faulty(Fault::kUncomparedSlot) && s != slots_; }
-  uint32_t SameFurtherOutWithRbp(uint32_t joint) const;
-  __attribute__((noinline)) bool StepByRbp(CfiRow row, State* state);
+  static bool IsLeftOut(const KeptFrame& f) {
+    return Faulty(Fault::kUncomparedSlot) && f.return_address.value != ~f.return_address.address;
+  }
+  // The same for a kept frame, where rbp may matter further out.
+  __attribute__((always_inline)) const KeptFrame* FirstDifferenceFurtherOut(const KeptFrame* f) const {
+    return __builtin_expect((f->flags & kAnyNeedsRbp) == 0, 1) ? FirstDifference(f) : FirstDifferenceWithRbp(f);
+  }
+  __attribute__((noinline)) const KeptFrame* FirstDifferenceWithRbp(const KeptFrame* f) const;
+  uint32_t IndexOf(const KeptFrame* f) const { return static_cast<uint32_t>(f - &Kept(0)); }
+
+  TakenStack TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc);
+  uintptr_t NoteRbpPlaces(const HookFrame* hook, uint32_t fresh);
+  bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
-  void Keep(uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place, bool uses_rbp);
+  TakenStack Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, format::TruncationReason cut);
+  TakenStack KeepWithRbp(const HookFrame* hook, uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place,
+                         format::TruncationReason cut);
 
   Top top_;
-  static constexpr uint8_t kNeedsRbp = 1;     // the way outward from this frame depends on its rbp
-  static constexpr uint8_t kAnyNeedsRbp = 2;  // that of this frame or of one further out does
-  bool NeedsRbp(uint32_t frame) const { return (flags_[frame] & kNeedsRbp) != 0; }
-  bool AnyNeedsRbp(uint32_t frame) const { return (flags_[frame] & kAnyNeedsRbp) != 0; }
+  static constexpr uint32_t kNeedsRbp = 1;     // the way outward from this frame depends on its rbp
+  static constexpr uint32_t kAnyNeedsRbp = 2;  // that of this frame or of one further out does
 
   uint32_t depth_ = 0;
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
-  // Frames [0, depth_), 0 = outermost.
-  Slot slots_[1 + kRoom];  // return addresses, behind one that never is what it was: see Kept()
-  uint8_t flags_[kRoom];
+  // Frames [0, depth_), 0 = outermost, behind one that never is what it was: see Kept().
+  KeptFrame frames_[1 + kRoom];
   Slot kept_rbp_[kRoom];  // of frames with kNeedsRbp. Address 0: it is that of the frame inside, not saved again
   // Frames stepped through for the current event, innermost first.
   State stepped_[kRoom];
-  CfiRow rows_[kRoom];
   uintptr_t pcs_[kRoom + 32];
 };
+
+// The frames of `top` are compared from the innermost outward: where one is what it was, the next slot is where the
+// unwinder would look. So it would come to the joint's slot, too; the kept frame there, if it is of the same node, is
+// the one with the same return address and the same frames further out, and those are compared as ever.
+inline bool StackCache::Become(const StackTop& top, const HookFrame* hook) {
+  if (top.hook != reinterpret_cast<uintptr_t>(hook)) return false;
+  const KeptFrame* frames = top.frames();
+  if (FirstDifference(frames + top.count) != frames || top.joint >= depth_) return false;
+  KeptFrame* joint = &Kept(top.joint);
+  if (joint->return_address.address != top.joint_address || joint->label != top.joint_label) return false;
+  if (Load(top.joint_address) != joint->return_address.value || (joint->flags & kNeedsRbp) != 0) return false;
+  if (FirstDifferenceFurtherOut(joint) != &Kept(0)) return false;
+  const uint32_t flags = joint->flags;
+  for (uint32_t i = 0; i < top.count; ++i) {
+    joint[1 + i] = frames[i];
+    joint[1 + i].flags = flags;
+  }
+  depth_ = top.joint + 1 + top.count;
+  top_ = {.hook = __builtin_expect(flags == 0, 1) ? top.hook : 0,
+          .return_address = hook->return_address,
+          .caller_rbp = 0,
+          .rbp_mask = 0};
+  return true;
+}
 
 // Code was unloaded. Rows and kept stacks of all threads are void.
 void ForgetCode();
