@@ -1,6 +1,8 @@
 // Runs programs untraced, under allocline and, if it is installed, under heaptrack, and prints what each costs.
 // Needs nothing but a build; see docs/performance.md for how to read the tables.
 #include <fmt/core.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -15,7 +17,7 @@
 namespace {
 
 using allocline::bench::Extent;
-using allocline::bench::Losses;
+using allocline::bench::Scores;
 using allocline::bench::Tools;
 namespace fs = std::filesystem;
 
@@ -34,8 +36,6 @@ Tools FindTools(const std::string& build) {
   if (!fs::exists(tools.tracer)) allocline::bench::Die("no tracer: " + tools.tracer);
   if (fs::exists(build + "/bin/allocline")) tools.command = build + "/bin/allocline";
   tools.heaptrack_preload = FirstExisting({"/usr/lib/heaptrack/libheaptrack_preload.so"});
-  tools.heaptrack_interpreter = FirstExisting({"/usr/lib/heaptrack/libexec/heaptrack_interpret"});
-  if (tools.heaptrack_interpreter.empty()) tools.heaptrack_preload.clear();
   const char* parent = getenv("TMPDIR");
   std::string scratch = std::string(parent != nullptr ? parent : "/tmp") + "/allocline-bench.XXXXXX";
   if (mkdtemp(scratch.data()) == nullptr) allocline::bench::Die("cannot make " + scratch);
@@ -51,13 +51,25 @@ std::string ProcessorName() {
   return "unknown processor";
 }
 
+std::string Commit(const Tools& tools) {
+  const std::string command = "git -C '" + tools.sources + "' describe --always --dirty 2>/dev/null";
+  FILE* output = popen(command.c_str(), "r");
+  char line[128] = "";
+  if (output != nullptr) {
+    if (fgets(line, sizeof line, output) != nullptr) line[strcspn(line, "\n")] = '\0';
+    pclose(output);
+  }
+  return line[0] == '\0' ? "unknown" : line;
+}
+
 void PrintMachine(const Tools& tools) {
   utsname names{};
   uname(&names);
   double load = 0;
   getloadavg(&load, 1);
-  fmt::print("{} x {}, {} {}, load {:.1f}; heaptrack {}\n\n", sysconf(_SC_NPROCESSORS_ONLN), ProcessorName(),
-             names.sysname, names.release, load, tools.heaptrack_preload.empty() ? "not installed" : "installed");
+  fmt::print("{} x {}, {} {}, load {:.1f}; commit {}; heaptrack {}\n\n", sysconf(_SC_NPROCESSORS_ONLN), ProcessorName(),
+             names.sysname, names.release, load, Commit(tools),
+             tools.heaptrack_preload.empty() ? "not installed" : "installed");
 }
 
 }  // namespace
@@ -69,9 +81,9 @@ int main(int argc, char** argv) {
   bool quick = false;
   int rounds = 0;
   app.add_option("--build", build, "Build directory");
-  app.add_option("--what", what, "all, pairs, startup or programs")
-      ->check(CLI::IsMember({"all", "pairs", "startup", "programs"}));
-  app.add_option("--only", only, "With programs: those whose name contains this");
+  app.add_option("--what", what, "One table: startup, pairs, programs, sampled or memory; or all of them")
+      ->check(CLI::IsMember({"all", "startup", "pairs", "programs", "sampled", "memory"}));
+  app.add_option("--only", only, "With programs and memory: those whose name contains this");
   app.add_option("--rounds", rounds, "How often each variant is run (5)");
   app.add_flag("--quick", quick, "A fifth of the work, in three rounds");
   CLI11_PARSE(app, argc, argv);
@@ -80,17 +92,15 @@ int main(int argc, char** argv) {
   if (quick) extent = {3, 21, 0.2};
   if (rounds > 0) extent.rounds = rounds;
   const Tools tools = FindTools(build);
-  Losses losses;
+  Scores scores;
+  const auto wanted = [&](const char* table) { return what == "all" || what == table; };
   PrintMachine(tools);
-  if (what == "all" || what == "startup") MeasureStartup(tools, extent, &losses);
-  if (what == "all" || what == "pairs") MeasurePairs(tools, extent, &losses);
-  if (what == "all" || what == "programs") MeasurePrograms(tools, extent, only, &losses);
+  if (wanted("startup")) MeasureStartup(tools, extent, &scores);
+  if (wanted("pairs")) MeasurePairs(tools, extent, &scores);
+  if (wanted("programs")) MeasurePrograms(tools, extent, only, &scores);
+  if (wanted("sampled")) MeasureSampled(tools, extent, &scores);
+  if (wanted("memory")) MeasureMemory(tools, extent, only, &scores);
   fs::remove_all(tools.scratch);
-  if (losses.empty()) {
-    fmt::print("Nothing above came out worse than heaptrack.\n");
-  } else {
-    fmt::print("Behind heaptrack, or over the aim:\n");
-    for (const std::string& loss : losses) fmt::print("  {}\n", loss);
-  }
+  scores.Print();
   return 0;
 }

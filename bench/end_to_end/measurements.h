@@ -3,8 +3,8 @@
 #define ALLOCLINE_BENCH_END_TO_END_MEASUREMENTS_H_
 
 #include <string>
-#include <vector>
 
+#include "bench/end_to_end/scores.h"
 #include "bench/end_to_end/variant.h"
 
 namespace allocline::bench {
@@ -15,15 +15,16 @@ struct Extent {
   double scale;        // of the programs' work: 1 in full
 };
 
-// Where we came out behind heaptrack, one sentence each.
-using Losses = std::vector<std::string>;
-
-// What does one malloc+free pair cost as stacks deepen, when stacks vary, and on two threads?
-void MeasurePairs(const Tools& tools, const Extent& extent, Losses* losses);
-// What do whole programs cost? `only`: a part of the name of those to run, "" for all.
-void MeasurePrograms(const Tools& tools, const Extent& extent, const std::string& only, Losses* losses);
 // What does a program that does nothing pay for being run traced?
-void MeasureStartup(const Tools& tools, const Extent& extent, Losses* losses);
+void MeasureStartup(const Tools& tools, const Extent& extent, Scores* scores);
+// What does one malloc+free pair cost as stacks deepen, when stacks vary, and on two threads?
+void MeasurePairs(const Tools& tools, const Extent& extent, Scores* scores);
+// What do whole programs cost? `only`: a part of the name of those to run, "" for all.
+void MeasurePrograms(const Tools& tools, const Extent& extent, const std::string& only, Scores* scores);
+// What is left of the cost when only a sample is recorded?
+void MeasureSampled(const Tools& tools, const Extent& extent, Scores* scores);
+// How much memory is the tracer's, in each of the programs, and how much the pointer map's?
+void MeasureMemory(const Tools& tools, const Extent& extent, const std::string& only, Scores* scores);
 
 }  // namespace allocline::bench
 

@@ -1,55 +1,74 @@
 // Nanoseconds of CPU per malloc+free pair: programs/pair_loop.cc under each variant.
 #include <fmt/core.h>
-#include <stdlib.h>
 
+#include "bench/end_to_end/goals.h"
 #include "bench/end_to_end/measurements.h"
-#include "bench/end_to_end/rounds.h"
+#include "bench/end_to_end/pair_shape.h"
 
 namespace allocline::bench {
 namespace {
 
-struct Shape {
-  const char* what;
-  int depth;
-  int threads;
-  const char* paths;
-};
-constexpr Shape kShapes[] = {
-    {"depth 8", 8, 1, "one"},
-    {"depth 16", 16, 1, "one"},
-    {"depth 32", 32, 1, "one"},
-    {"depth 64", 64, 1, "one"},
-    {"depth 16, 256 stacks by turns", 16, 1, "many"},
-    {"depth 16, two threads at once", 16, 2, "one"},
-    {"depth 16, 256 stacks, two threads", 16, 2, "many"},
-};
+void MeasureShape(const PairShape& shape, double most_added_ns, const Tools& tools, const Extent& extent,
+                  Scores* scores) {
+  const Rounds rounds =
+      Alternate(tools.variants(), extent.rounds, [&](Variant variant) { return RunPairs(shape, variant, tools); });
+  const std::vector<Run>&plain = rounds.at(Variant::kUntraced), &ours = rounds.at(Variant::kAllocline);
+  const double added = MedianAdded(ours, plain);
+  fmt::print("{:<42}{:>10.1f}{:>11.1f}{:>9.1f}", What(shape), MedianOf(plain, Nanoseconds), MedianOf(ours, Nanoseconds),
+             added);
+  scores->AtMost("added to a pair: " + What(shape), most_added_ns, added, " ns");
+  const auto heaptrack = rounds.find(Variant::kHeaptrack);
+  if (heaptrack == rounds.end()) {
+    fmt::print("\n");
+    scores->NotMeasured("added, to what heaptrack adds: " + What(shape), "heaptrack is not installed");
+    return;
+  }
+  const double share = added / MedianAdded(heaptrack->second, plain);
+  fmt::print("{:>14.1f}{:>9.1f}{:>11.3f}\n", MedianOf(heaptrack->second, Nanoseconds),
+             MedianAdded(heaptrack->second, plain), share);
+  if (!shape.random_tops)
+    scores->AtMost("added, to what heaptrack -r adds: " + What(shape), goals::kShareOfHeaptrack, share, "x");
+  if (share > 1) scores->BehindHeaptrack("a malloc+free pair, " + What(shape), share);
+}
 
-double Nanoseconds(const Run& run) { return strtod(run.text.c_str(), nullptr); }
+// The same program with one thread and with two: what each thread pays for its pairs.
+void MeasureTwoThreads(bool random_tops, const Tools& tools, const Extent& extent, Scores* scores) {
+  const PairShape one = {16, 1, random_tops}, two = {16, 2, random_tops};
+  Rounds alone, together;
+  for (int round = 0; round < extent.rounds; ++round) {
+    for (const Variant variant : tools.variants()) {
+      alone[variant].push_back(RunPairs(one, variant, tools));
+      together[variant].push_back(RunPairs(two, variant, tools));
+    }
+  }
+  fmt::print("{:<42}", What(one) + ": alone");
+  for (const auto& [variant, runs] : alone)
+    fmt::print("{:>{}.1f}", MedianOf(runs, Nanoseconds), variant == Variant::kUntraced ? 10 : 14);
+  fmt::print("\n{:<42}", "  each of two threads");
+  for (const auto& [variant, runs] : together)
+    fmt::print("{:>{}.1f}", MedianOf(runs, Nanoseconds), variant == Variant::kUntraced ? 10 : 14);
+  fmt::print("\n{:<42}", "  ratio");
+  for (const auto& [variant, runs] : together)
+    fmt::print("{:>{}.2f}", MedianRatio(runs, alone.at(variant), Nanoseconds), variant == Variant::kUntraced ? 10 : 14);
+  fmt::print("\n");
+  scores->AtMost("each of two threads, to one thread: " + What(one), goals::kTwoThreads,
+                 MedianRatio(together.at(Variant::kAllocline), alone.at(Variant::kAllocline), Nanoseconds), "x");
+}
 
 }  // namespace
 
-void MeasurePairs(const Tools& tools, const Extent& extent, Losses* losses) {
-  fmt::print("Nanoseconds of CPU per malloc+free pair (20th percentile of batches; median of {} runs)\n\n",
-             extent.rounds);
-  fmt::print("{:<36}{:>10}{:>11}{:>11}\n", "", "untraced", "allocline", "heaptrack");
-  for (const Shape& shape : kShapes) {
-    const Rounds rounds = Alternate(tools.variants(), extent.rounds, [&](Variant variant) {
-      Command command;
-      command.arguments = {tools.programs + "/pair_loop", std::to_string(shape.depth), std::to_string(shape.threads),
-                           shape.paths};
-      return RunAs(variant, command, tools);
-    });
-    fmt::print("{:<36}", shape.what);
-    for (const auto& [variant, runs] : rounds)
-      fmt::print("{:>{}.1f}", MedianOf(runs, Nanoseconds), variant == Variant::kUntraced ? 10 : 11);
-    fmt::print("\n");
-    fflush(stdout);
-    const auto heaptrack = rounds.find(Variant::kHeaptrack);
-    if (heaptrack == rounds.end()) continue;
-    const double ratio = MedianRatio(rounds.at(Variant::kAllocline), heaptrack->second, Nanoseconds);
-    if (ratio > 1)
-      losses->push_back(fmt::format("a malloc+free pair at {}: {:.2f} times heaptrack's", shape.what, ratio));
-  }
+void MeasurePairs(const Tools& tools, const Extent& extent, Scores* scores) {
+  fmt::print(
+      "Nanoseconds of CPU per malloc+free pair, of the thread that makes them: 20th percentile of batches of 1000 in "
+      "a\n"
+      "run of 0.4 s; variants by turns, median of {} rounds; 'added' is to the untraced run of the same round.\n\n",
+      extent.rounds);
+  fmt::print("{:<42}{:>10}{:>11}{:>9}{:>14}{:>9}{:>11}\n", "", "untraced", "allocline", "added", "heaptrack -r",
+             "added", "added/its");
+  for (const auto& goal : goals::kSameStack) MeasureShape({goal.depth, 1, false}, goal.ns, tools, extent, scores);
+  for (const auto& goal : goals::kRandomTops) MeasureShape({goal.depth, 1, true}, goal.ns, tools, extent, scores);
+  fmt::print("\n{:<42}{:>10}{:>14}{:>14}\n", "", "untraced", "allocline", "heaptrack -r");
+  for (const bool random_tops : {false, true}) MeasureTwoThreads(random_tops, tools, extent, scores);
   fmt::print("\n");
 }
 

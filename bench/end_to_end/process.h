@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,6 +24,7 @@ struct Command {
   std::string input;                                             // file for stdin; "" = /dev/null
   std::string output;                                            // file for stdout; "" = /dev/null
   std::string errors;                                            // file for stderr; "" = with stdout
+  bool watched = false;                                          // see WaitWatched()
 };
 
 struct Usage {
@@ -40,6 +42,9 @@ class Process {
   static Process Start(const Command& command);
 
   Usage Wait();
+  // Of a watched command: calls at_peak(pid) when the process stops itself (programs/at_peak.h) and at_end(pid) when it
+  // is about to end and its memory is still there, then lets it go on. By ptrace, so from the thread that started it.
+  Usage WaitWatched(const std::function<void(pid_t)>& at_peak, const std::function<void(pid_t)>& at_end);
   pid_t pid() const { return pid_; }
 
  private:

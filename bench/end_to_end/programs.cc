@@ -1,5 +1,6 @@
 // Whole programs: wall time, CPU of the profiled process, peak memory, output on disk.
 #include <fmt/core.h>
+#include <stdlib.h>
 
 #include "bench/end_to_end/measurements.h"
 #include "bench/end_to_end/rounds.h"
@@ -48,7 +49,7 @@ void PrintTable(const Rounds& rounds) {
   }
 }
 
-void Compare(const std::string& name, const Rounds& rounds, Losses* losses) {
+void Compare(const std::string& name, const Rounds& rounds, Scores* scores) {
   const auto found = rounds.find(Variant::kHeaptrack);
   if (found == rounds.end()) return;
   const std::vector<Run>&ours = rounds.at(Variant::kAllocline), &theirs = found->second;
@@ -58,7 +59,7 @@ void Compare(const std::string& name, const Rounds& rounds, Losses* losses) {
   PrintRow("allocline / heaptrack", Ratio(wall), Ratio(cpu), Ratio(rss), Ratio(output),
            fmt::format("memory with helpers: {}", Ratio(all_rss)));
   const auto check = [&](const char* what, double ratio) {
-    if (ratio > 1) losses->push_back(fmt::format("{}: {} {:.2f} times heaptrack's", name, what, ratio));
+    if (ratio > 1) scores->BehindHeaptrack(name + ": " + what, ratio);
   };
   check("wall time", wall);
   check("CPU", cpu);
@@ -66,11 +67,32 @@ void Compare(const std::string& name, const Rounds& rounds, Losses* losses) {
   check("output on disk", output);
 }
 
+// What the program prints, where that is the time it took per block.
+double TimePerBlock(const Run& run) { return strtod(run.text.c_str(), nullptr); }
+
+void Score(const Workload& workload, const Rounds& rounds, Scores* scores) {
+  const std::vector<Run>&plain = rounds.at(Variant::kUntraced), &ours = rounds.at(Variant::kAllocline);
+  if (workload.cpu_goal != 0) {
+    scores->AtMost("CPU, to untraced: " + workload.name, workload.cpu_goal, MedianRatio(ours, plain, Cpu), "x");
+  }
+  if (workload.throughput_goal == 0) return;
+  fmt::print("  {:<24}", "throughput, to untraced");
+  for (const auto& [variant, runs] : rounds) {
+    if (variant == Variant::kUntraced) continue;
+    fmt::print(" {} {}", Name(variant), Ratio(MedianRatio(plain, runs, TimePerBlock)));
+  }
+  fmt::print(" (untraced: {:.1f} ns per block)\n", MedianOf(plain, TimePerBlock));
+  scores->AtLeast("throughput, to untraced: " + workload.name, workload.throughput_goal,
+                  MedianRatio(plain, ours, TimePerBlock), "x");
+}
+
 }  // namespace
 
-void MeasurePrograms(const Tools& tools, const Extent& extent, const std::string& only, Losses* losses) {
-  fmt::print("Whole programs (median of {} rounds; ratios are to the untraced run of the same round)\n\n",
-             extent.rounds);
+void MeasurePrograms(const Tools& tools, const Extent& extent, const std::string& only, Scores* scores) {
+  fmt::print(
+      "Whole programs: CPU (user + system) of the profiled process, helpers apart; variants by turns, median of {}\n"
+      "rounds; ratios are to the untraced run of the same round.\n\n",
+      extent.rounds);
   PrintRow("", "wall", "CPU", "peak RSS", "on disk", "");
   for (const Workload& workload : MakeWorkloads(tools, extent.scale)) {
     if (workload.name.find(only) == std::string::npos) continue;
@@ -83,7 +105,8 @@ void MeasurePrograms(const Tools& tools, const Extent& extent, const std::string
       return RunAs(variant, workload.command, tools, workload.during);
     });
     PrintTable(rounds);
-    Compare(workload.name, rounds, losses);
+    Compare(workload.name, rounds, scores);
+    Score(workload, rounds, scores);
     fflush(stdout);
   }
   fmt::print("\n");

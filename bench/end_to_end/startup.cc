@@ -1,13 +1,12 @@
 // Milliseconds added to a program that does nothing.
 #include <fmt/core.h>
 
+#include "bench/end_to_end/goals.h"
 #include "bench/end_to_end/measurements.h"
 #include "bench/end_to_end/rounds.h"
 
 namespace allocline::bench {
 namespace {
-
-constexpr double kMostAddedMs = 20;
 
 double Milliseconds(const Usage& usage) { return usage.wall_s * 1000; }
 
@@ -20,7 +19,7 @@ Usage Once(const Command& command) {
 
 }  // namespace
 
-void MeasureStartup(const Tools& tools, const Extent& extent, Losses* losses) {
+void MeasureStartup(const Tools& tools, const Extent& extent, Scores* scores) {
   if (tools.command.empty()) {
     fmt::print("/bin/true under `allocline run`: not measured, bin/allocline was not built\n\n");
     return;
@@ -40,9 +39,9 @@ void MeasureStartup(const Tools& tools, const Extent& extent, Losses* losses) {
   const double added = Median(run_added_ms);
   fmt::print(
       "/bin/true takes {:.2f} ms; LD_PRELOAD of the tracer adds {:.2f} ms, `allocline run` adds {:.2f} ms"
-      " (wall, median of {} alternating runs; at most {:.0f} ms is the aim)\n\n",
-      Median(plain_ms), Median(preload_added_ms), added, extent.startup_rounds, kMostAddedMs);
-  if (added >= kMostAddedMs) losses->push_back(fmt::format("`allocline run -- /bin/true` adds {:.1f} ms", added));
+      " (wall, median of {} alternating runs)\n\n",
+      Median(plain_ms), Median(preload_added_ms), added, extent.startup_rounds);
+  scores->AtMost("added by `allocline run` to /bin/true", goals::kStartupMs, added, " ms");
 }
 
 }  // namespace allocline::bench

@@ -5,8 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <filesystem>
+#include <thread>
 
 #include "recording/reader.h"
 
@@ -65,27 +65,26 @@ void Measure(Run* run, const Command& command, const std::function<void()>& duri
   run->text = ReadFile(command.output);
 }
 
+void Preload(const Tools& tools, const std::string& directory, Command* command) {
+  command->environment.emplace_back("LD_PRELOAD", tools.tracer);
+  command->environment.emplace_back("ALLOCLINE_OUTPUT", directory);
+}
+
 void RunUnderHeaptrack(Run* run, const Command& command, const Tools& tools, const std::string& directory,
                        const std::function<void()>& during) {
-  const std::string fifo = tools.scratch + "/heaptrack.fifo", between = tools.scratch + "/heaptrack.interpreted";
+  const std::string fifo = tools.scratch + "/heaptrack.fifo";
   unlink(fifo.c_str());
-  unlink(between.c_str());
-  if (mkfifo(fifo.c_str(), 0600) != 0 || mkfifo(between.c_str(), 0600) != 0) Die("mkfifo failed in " + tools.scratch);
+  if (mkfifo(fifo.c_str(), 0600) != 0) Die("mkfifo failed in " + tools.scratch);
   static const bool have_zstd = InPath("zstd");
-  Command compress, interpret;
+  Command compress;
   compress.arguments = {have_zstd ? "zstd" : "gzip", "-c"};
-  compress.input = between;
-  compress.output = directory + "/interpreted";
-  interpret.arguments = {tools.heaptrack_interpreter};
-  interpret.input = fifo;
-  interpret.output = between;
-  compress.errors = interpret.errors = "/dev/null";
-  Process compressor = Process::Start(compress), interpreter = Process::Start(interpret);
+  compress.input = fifo;
+  compress.output = directory + "/raw";
+  compress.errors = "/dev/null";
+  Process compressor = Process::Start(compress);
   Measure(run, command, during);
   close(open(fifo.c_str(), O_RDWR));  // if the program never came to open it, the reader waits for a writer
-  const Usage interpreted = interpreter.Wait(), compressed = compressor.Wait();
-  run->helpers.cpu_s = interpreted.cpu_s + compressed.cpu_s;
-  run->helpers.peak_rss_bytes = std::max(interpreted.peak_rss_bytes, compressed.peak_rss_bytes);
+  run->helpers = compressor.Wait();
 }
 
 }  // namespace
@@ -97,7 +96,11 @@ const char* Name(Variant variant) {
     case Variant::kAllocline:
       return "allocline";
     case Variant::kHeaptrack:
-      return "heaptrack";
+      return "heaptrack -r";
+    case Variant::kPassThrough:
+      return "pass-through";
+    case Variant::kSampled:
+      return "sampled";
   }
   return "";
 }
@@ -108,6 +111,25 @@ std::vector<Variant> Tools::variants() const {
   return all;
 }
 
+uint64_t RunWatched(Command command, const Tools& tools, const std::function<void()>& during,
+                    const std::function<void(pid_t)>& at_peak, const std::function<void(pid_t)>& at_end) {
+  const std::string directory = tools.scratch + "/recorded";
+  fs::remove_all(directory);
+  fs::create_directory(directory);
+  command.output = tools.scratch + "/stdout";
+  command.watched = true;
+  command.environment.emplace_back("ALLOCLINE_BENCH_STOP_AT_PEAK", "1");
+  Preload(tools, directory, &command);
+  Process process = Process::Start(command);
+  // On a thread of its own: what waits for the program to end must not keep us from letting it end.
+  std::thread client;
+  if (during) client = std::thread(during);
+  const Usage usage = process.WaitWatched(at_peak, at_end);
+  if (client.joinable()) client.join();
+  if (!usage.ok()) Die(command.arguments[0] + ": ended with status " + std::to_string(usage.status) + " when watched");
+  return BytesBelow(directory);
+}
+
 Run RunAs(Variant variant, Command command, const Tools& tools, const std::function<void()>& during) {
   Run run;
   const std::string directory = tools.scratch + "/recorded";
@@ -115,13 +137,18 @@ Run RunAs(Variant variant, Command command, const Tools& tools, const std::funct
   fs::create_directory(directory);
   command.output = tools.scratch + "/stdout";
   switch (variant) {
+    case Variant::kPassThrough:
+      command.environment.emplace_back("LD_PRELOAD", tools.programs + "/../lib/libpass_through.so");
+      [[fallthrough]];
     case Variant::kUntraced:
       Measure(&run, command, during);
       Check(run, command);
       return run;
+    case Variant::kSampled:
+      command.environment.emplace_back("ALLOCLINE_SAMPLE", kSampleBytes);
+      [[fallthrough]];
     case Variant::kAllocline:
-      command.environment.emplace_back("LD_PRELOAD", tools.tracer);
-      command.environment.emplace_back("ALLOCLINE_OUTPUT", directory);
+      Preload(tools, directory, &command);
       Measure(&run, command, during);
       Check(run, command);
       run.allocations = RecordedAllocations(directory);

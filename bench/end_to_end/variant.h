@@ -1,8 +1,9 @@
-// The ways a program is run: as it is, under allocline, under heaptrack.
+// The ways a program is run: as it is, under allocline, under heaptrack; and under a preload that only passes calls on,
+// the least that sampling can cost.
 //
-// heaptrack is run as its own script runs it: its preload writes to a fifo, and heaptrack_interpret and a compressor
-// read the other end. Only the profiled process counts as "CPU"; what the helpers used is kept apart, since on a
-// machine with a core to spare nobody waits for them.
+// heaptrack is run as its own script runs it with -r: its preload writes to a fifo, and a compressor reads the other
+// end. What it recorded is then still to be interpreted; that time is not counted. Only the profiled process counts as
+// "CPU"; what the helper used is kept apart, since on a machine with a core to spare nobody waits for it.
 #ifndef ALLOCLINE_BENCH_END_TO_END_VARIANT_H_
 #define ALLOCLINE_BENCH_END_TO_END_VARIANT_H_
 
@@ -15,7 +16,7 @@
 
 namespace allocline::bench {
 
-enum class Variant { kUntraced, kAllocline, kHeaptrack };
+enum class Variant { kUntraced, kAllocline, kHeaptrack, kPassThrough, kSampled };
 const char* Name(Variant variant);
 
 // What is installed, and where.
@@ -25,15 +26,14 @@ struct Tools {
   std::string tracer;             // liballocline.so
   std::string command;            // bin/allocline; "" if it was not built
   std::string heaptrack_preload;  // "" if heaptrack is not installed
-  std::string heaptrack_interpreter;
-  std::string scratch;  // a directory of our own
+  std::string scratch;            // a directory of our own
 
-  std::vector<Variant> variants() const;
+  std::vector<Variant> variants() const;  // those of exact tracing
 };
 
 struct Run {
   Usage usage;                // of the profiled process
-  Usage helpers;              // of heaptrack's interpreter and compressor: CPU added up, memory of the larger
+  Usage helpers;              // of heaptrack's compressor
   uint64_t output_bytes = 0;  // what the profiler left on disk
   uint64_t allocations = 0;   // recorded by allocline
   double work_s = 0;          // of `during`, if there was one
@@ -43,6 +43,13 @@ struct Run {
 // Runs `command` to its end. `during` runs while the process does, and has to see to it that it ends (a server).
 // Dies if the program fails, or if a profiler recorded nothing.
 Run RunAs(Variant variant, Command command, const Tools& tools, const std::function<void()>& during = nullptr);
+
+// Runs `command` under allocline, watched (process.h), and gives the size of the recording it left.
+uint64_t RunWatched(Command command, const Tools& tools, const std::function<void()>& during,
+                    const std::function<void(pid_t)>& at_peak, const std::function<void(pid_t)>& at_end);
+
+// How many bytes apart blocks are sampled in Variant::kSampled.
+inline constexpr const char* kSampleBytes = "524288";
 
 }  // namespace allocline::bench
 

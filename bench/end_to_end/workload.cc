@@ -29,13 +29,7 @@ Workload GrowContainer(const Tools& tools, double scale) {
   Workload w;
   w.name = fmt::format("list of {:.0f}M small blocks, then freed", 10 * scale);
   w.command.arguments = {tools.programs + "/grow_container", Count(10e6 * scale)};
-  return w;
-}
-
-Workload ParseJson(const Tools& tools, double scale) {
-  Workload w;
-  w.name = fmt::format("nlohmann::json, {:.0f} MB", 50 * scale);
-  w.command.arguments = {tools.programs + "/parse_json", Count(50 * scale)};
+  w.cpu_goal = goals::kGrowContainer;
   return w;
 }
 
@@ -43,6 +37,7 @@ Workload PassBlocks(const Tools& tools, double scale) {
   Workload w;
   w.name = "two threads free each other's blocks";
   w.command.arguments = {tools.programs + "/pass_blocks", Count(400 * scale)};
+  w.throughput_goal = goals::kPassBlocks;
   return w;
 }
 
@@ -52,6 +47,7 @@ Workload Sqlite(const Tools& tools, double scale) {
   w.name = "sqlite3, a script of statements";
   if (!Installed("sqlite3")) w.missing = "sqlite3 is not installed";
   w.command.arguments = {"sqlite3", ":memory:"};
+  w.cpu_goal = goals::kSqlite;
   w.command.input = tools.scratch + "/script.sql";
   std::ofstream script(w.command.input);
   script << "create table orders(id integer primary key, customer text, amount real, note text);\n"
@@ -74,7 +70,7 @@ Workload Sqlite(const Tools& tools, double scale) {
 // The compiler proper, not its driver: one process.
 Workload Compiler(const Tools& tools, double scale) {
   Workload w;
-  w.name = "cc1plus -O1, header-heavy file";
+  w.name = fmt::format("cc1plus {}, header-heavy file", scale < 1 ? "-fsyntax-only" : "-O1");
   const std::string compiler = FirstLineOf("g++ -print-prog-name=cc1plus 2>/dev/null");
   const std::string multiarch = FirstLineOf("g++ -print-multiarch 2>/dev/null");
   if (compiler.empty() || compiler[0] != '/') w.missing = "g++ is not installed";
@@ -85,6 +81,9 @@ Workload Compiler(const Tools& tools, double scale) {
   w.command.arguments.push_back(scale < 1 ? "-fsyntax-only" : "-O1");
   w.command.arguments.push_back(tools.sources + "/bench/end_to_end/programs/header_heavy.cc");
   w.command.arguments.insert(w.command.arguments.end(), {"-o", "/dev/null"});
+  w.cpu_goal = goals::kCompiler;
+  w.tracer_mib_goal = goals::kTracerMiBCompiler;
+  w.recording_mib_goal = 0;
   return w;
 }
 
@@ -97,6 +96,7 @@ Workload Redis(const Tools& tools, double scale) {
   const std::string socket = tools.scratch + "/redis.sock";
   w.command.arguments = {"redis-server", "--port", "0",     "--unixsocket", socket, "--save", "",
                          "--appendonly", "no",     "--dir", tools.scratch};
+  w.cpu_goal = goals::kRedis;
   const std::string requests = Count(1e6 * scale);
   w.during = [socket, requests] {
     Command ping, load, shutdown;
@@ -114,6 +114,15 @@ Workload Redis(const Tools& tools, double scale) {
 }
 
 }  // namespace
+
+Workload ParseJson(const Tools& tools, double scale) {
+  Workload w;
+  w.name = fmt::format("nlohmann::json, {:.0f} MB", 50 * scale);
+  w.command.arguments = {tools.programs + "/parse_json", Count(50 * scale)};
+  w.cpu_goal = goals::kParseJson;
+  w.map_share_goal = goals::kMapShareJson;
+  return w;
+}
 
 std::vector<Workload> MakeWorkloads(const Tools& tools, double scale) {
   return {GrowContainer(tools, scale), ParseJson(tools, scale), Sqlite(tools, scale),

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/end_to_end/goals.h"
 #include "bench/end_to_end/process.h"
 #include "bench/end_to_end/variant.h"
 
@@ -18,10 +19,18 @@ struct Workload {
   // client's time.
   std::function<void()> during;
   std::string missing;  // why it cannot be run here; "" if it can
+
+  // What is asked (goals.h); 0: nothing.
+  double cpu_goal = 0;         // of the untraced CPU, at most
+  double throughput_goal = 0;  // of the untraced throughput, at least, for programs that print the time per block
+  double map_share_goal = 0;
+  double tracer_mib_goal = goals::kTracerMiB;
+  double recording_mib_goal = goals::kRecordingMiB;
 };
 
 // Makes the inputs they need in `tools.scratch`. `scale`: how much work, 1 in full.
 std::vector<Workload> MakeWorkloads(const Tools& tools, double scale);
+Workload ParseJson(const Tools& tools, double scale);
 
 }  // namespace allocline::bench
 
