@@ -1,7 +1,9 @@
-// What does it cost to count an allocation for its site, by one thread and by two at once?
+// What does it cost to count an allocation, and a free, for its site, by one thread and by two at once?
 //
-// Sites are drawn at random from 10 and from 10,000. The baseline is what a tracer without tables per thread would do:
-// one array of counters for all threads, added to atomically.
+// Sites are drawn at random from 10, from 10,000 and from a million, as a compiler has. A free is counted for the site
+// that allocated, which is looked up just so; what differs is who knows it: the malloc side finds the counter with the
+// stack and usually has it at hand (BM_MallocKnownSite), the free side comes with a site's number. The baseline is what
+// a tracer without tables per thread would do: one array of counters for all threads, added to atomically.
 #include <benchmark/benchmark.h>
 
 #include <atomic>
@@ -15,7 +17,7 @@ namespace allocline {
 namespace {
 
 constexpr uint64_t kBytes = 48;
-constexpr size_t kMostSites = 10'000;
+constexpr size_t kMostSites = 1'000'000;
 
 // A cheap sequence of sites from 1 on, another one for each thread.
 class Sites {
@@ -30,20 +32,68 @@ class Sites {
   uint64_t count_, state_;
 };
 
-void BM_TablePerThread(benchmark::State& state) {
-  static bench::ScratchRecording* const recording = new bench::ScratchRecording;  // of all threads and runs
-  RecordingWriter& writer = recording->writer();
-  ThreadCounters counters;
-  counters.Init(static_cast<uint32_t>(state.thread_index()));
+// A thread's counters for the sites from 1 to `count`, made when they are first asked for.
+class CountersOfThread {
+ public:
+  CountersOfThread(int64_t count, int thread) : count_(static_cast<uint32_t>(count)), counters_(CountersFor(thread)) {
+    for (uint32_t site = 1; site <= count_; ++site) {
+      if (counters_.At(site, Writer()) == nullptr) abort();
+    }
+    before_ = Sum();
+  }
+  format::Counter* At(uint32_t site) { return counters_.At(site, Writer()); }
+  void ExpectCounted(benchmark::State& state) const {
+    if (Sum() - before_ != static_cast<uint64_t>(state.iterations())) state.SkipWithError("events were lost");
+  }
+
+ private:
+  // Of all runs, as a program's live as long as the program.
+  static RecordingWriter& Writer() {
+    static bench::ScratchRecording recording;
+    return recording.writer();
+  }
+  static ThreadCounters& CountersFor(int thread) {
+    static ThreadCounters counters[2];
+    static bool made[2] = {};
+    if (!made[thread]) counters[thread].Init(static_cast<uint32_t>(thread));
+    made[thread] = true;
+    return counters[thread];
+  }
+  uint64_t Sum() const {
+    uint64_t blocks = 0;
+    for (uint32_t site = 1; site <= count_; ++site) {
+      const format::Counter& counter = *counters_.Known(site);
+      blocks += counter.allocated_blocks + counter.freed_blocks;
+    }
+    return blocks;
+  }
+
+  uint32_t count_;
+  ThreadCounters& counters_;
+  uint64_t before_ = 0;
+};
+
+void BM_Free(benchmark::State& state) {
+  CountersOfThread counters(state.range(0), state.thread_index());
   Sites sites(state.range(0), state.thread_index());
   for (auto _ : state) {
-    format::Counter* counter = counters.At(sites.Next(), writer);
+    format::Counter* counter = counters.At(sites.Next());
+    AddOwned(counter->freed_bytes, kBytes);
+    AddOwned(counter->freed_blocks, 1);
+  }
+  counters.ExpectCounted(state);
+}
+
+// The stack is known, and with it where its counter is.
+void BM_MallocKnownSite(benchmark::State& state) {
+  CountersOfThread counters(state.range(0), state.thread_index());
+  format::Counter* counter = counters.At(Sites(state.range(0), state.thread_index()).Next());
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(counter);
     AddOwned(counter->allocated_bytes, kBytes);
     AddOwned(counter->allocated_blocks, 1);
   }
-  uint64_t counted = 0;
-  for (uint32_t site = 1; site <= state.range(0); ++site) counted += counters.At(site, writer)->allocated_blocks;
-  if (counted != static_cast<uint64_t>(state.iterations())) state.SkipWithError("events were lost");
+  counters.ExpectCounted(state);
 }
 
 struct SharedCounter {
@@ -63,8 +113,9 @@ void BM_OneTableForAll(benchmark::State& state) {
   if (counted < static_cast<uint64_t>(state.iterations())) state.SkipWithError("events were lost");
 }
 
-#define ALLOCLINE_SITES ->ArgName("sites")->Arg(10)->Arg(kMostSites)->Threads(1)->Threads(2)
-BENCHMARK(BM_TablePerThread) ALLOCLINE_SITES;
+#define ALLOCLINE_SITES ->ArgName("sites")->Arg(10)->Arg(10'000)->Arg(kMostSites)->Threads(1)->Threads(2)
+BENCHMARK(BM_MallocKnownSite)->ArgName("sites")->Arg(10)->Threads(1)->Threads(2);
+BENCHMARK(BM_Free) ALLOCLINE_SITES;
 BENCHMARK(BM_OneTableForAll) ALLOCLINE_SITES;
 
 }  // namespace
