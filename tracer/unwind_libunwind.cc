@@ -10,6 +10,9 @@
 // and opens files (sshd, daemons) finds bytes of its stack in them. So memory is accessed by AccessWord() instead, and
 // the pipe is closed before the program's first instruction.
 //
+// It finds the object around an address without the loader's lock (object_lookup.h): a thread that holds that one and
+// allocates would wait for libunwind's, and the holder of libunwind's for the loader's.
+//
 // unw_backtrace never forgets: after a dlclose, its cache may describe a function that is gone. As long as no code was
 // loaded over such a range that is harmless (nothing there runs). LibunwindForgetCode() is called at the first that is,
 // and from then on stacks are taken with unw_step, which asks the loader about each frame.
@@ -26,6 +29,7 @@
 
 #include "base/pages.h"
 #include "tracer/loaded_object.h"
+#include "tracer/object_lookup.h"
 
 namespace allocline {
 namespace {
@@ -170,6 +174,11 @@ bool InitLibunwind() {
   const NextDescriptors next;
   u.get_accessors(*u.local_addresses)->access_mem = AccessWord;  // the first call: libunwind opens its pipe
   next.CloseIfPipe();
+  if (g_end != 0)
+    BindObjectLookup(object, [] {
+      uintptr_t pcs[4];
+      UnwindByStep(pcs, 4);
+    });
   u.set_caching_policy(*u.local_addresses, UNW_CACHE_PER_THREAD);
   g_available.store(true, std::memory_order_release);
   return true;
