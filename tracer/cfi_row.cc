@@ -396,7 +396,7 @@ CfiRow CompileCfiRow(uintptr_t return_address) {
   const uintptr_t start = c.Encoded(info.pointer_encoding, base);
   const uintptr_t bytes = c.Encoded(info.pointer_encoding & 0x0f, 0);
   if (pc < start || pc - start >= bytes) return kNoInfo;
-  if (info.is_signal_frame) return kComplex;
+  if (info.is_signal_frame) return CfiRow::MakeSpecial(CfiRow::Special::kSignal);
   if (info.has_augmentation) {
     const uint64_t augmentation_bytes = c.Unsigned();
     c.Skip(augmentation_bytes);

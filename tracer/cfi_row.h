@@ -27,6 +27,7 @@ class CfiRow {
     kComplex = 1,  // described, but not by a simple row
     kNoInfo = 2,   // no unwind information: the stack ends here, as far as anybody knows
     kBad = 3,      // described, but no frame can be like that
+    kSignal = 4,   // a signal handler returns there; its caller was interrupted. Not a simple row
   };
 
   static constexpr int kBits = 31;
@@ -51,7 +52,8 @@ class CfiRow {
 
   constexpr uint32_t bits() const { return bits_; }
   constexpr Kind kind() const { return static_cast<Kind>(bits_ & 3); }
-  constexpr Special special() const { return static_cast<Special>((bits_ >> 2) & 3); }
+  constexpr bool is(Special what) const { return kind() == Kind::kSpecial && special() == what; }
+  constexpr Special special() const { return static_cast<Special>((bits_ >> 2) & 7); }
   // kRsp, kRbp: never negative.
   constexpr uint64_t cfa_offset() const { return uint64_t{(bits_ >> 2) & 0x7ffff} * 8; }
   constexpr int64_t signed_cfa_offset() const { return (static_cast<int32_t>(bits_ << 11) >> 13) * int64_t{8}; }

@@ -1,8 +1,11 @@
 #include "tracer/unwind_cfi.h"
 
+#include <string.h>
+
 #include <atomic>
 #include <cstddef>
 
+#include "base/pages.h"
 #include "tracer/cfi_table.h"
 #include "tracer/unwind_libunwind.h"
 
@@ -14,6 +17,25 @@ using format::TruncationReason;
 CfiTable g_rows;
 constexpr uintptr_t kFirstCodeAddress = 4096;  // below it is no code: a return address there ends the stack
 constexpr TruncationReason kWhole{};
+
+// Whether the instruction before `pc` can be a call. `mapped`: it is known that there is code.
+bool FollowsCall(uintptr_t pc, bool mapped) {
+#if defined(__x86_64__)
+  constexpr uintptr_t kLongest = 7;
+  if (pc < kFirstCodeAddress || pc > format::kAddressMask) return false;
+  const bool crosses_page = (pc - kLongest) / kPage != (pc - 1) / kPage;
+  if ((!mapped || crosses_page) && !IsReadable(pc - 8)) return false;
+  unsigned char code[kLongest];  // the last bytes before pc
+  memcpy(code, reinterpret_cast<const void*>(pc - kLongest), kLongest);
+  if (code[2] == 0xe8) return true;                     // call rel32
+  for (const uintptr_t bytes : {2u, 3u, 4u, 6u, 7u}) {  // call r/m64: ff /2, and what the addressing takes
+    if (code[kLongest - bytes] == 0xff && (code[kLongest - bytes + 1] & 0x38) == 0x10) return true;
+  }
+  return false;
+#else
+  return mapped || pc >= kFirstCodeAddress;
+#endif
+}
 
 }  // namespace
 
@@ -27,6 +49,7 @@ void ForgetCode() {
 const KeptFrame* StackCache::FirstDifferenceWithRbp(const KeptFrame* f) const {
   for (; f != &Kept(0); --f) {
     const KeptFrame& next = f[-1];
+    if ((f->flags & kLoadsCfa) != 0 && Load(cfa_place_[IndexOf(f)]) != next.return_address.address + 8) break;
     if (Load(next.return_address.address) != next.return_address.value) break;
     const Slot& rbp = kept_rbp_[IndexOf(&next)];
     if ((next.flags & kNeedsRbp) != 0 && rbp.address != 0 && Load(rbp.address) != rbp.value) break;
@@ -107,7 +130,9 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
     pcs_[fresh] = state.return_address.value;
     ++fresh;
     if (row.kind() == CfiRow::Kind::kSpecial) {
-      if (row.special() == CfiRow::Special::kComplex) return TakeByLibunwind(hook);
+      if (row.special() == CfiRow::Special::kComplex || row.special() == CfiRow::Special::kSignal) {
+        return TakeByLibunwind(hook);
+      }
       if (row.special() == CfiRow::Special::kNoInfo) cut = TruncationReason::kNoUnwindInfo;
       if (row.special() == CfiRow::Special::kBad) cut = TruncationReason::kBadUnwindInfo;
       break;
@@ -180,14 +205,18 @@ TakenStack StackCache::KeepWithRbp(const HookFrame* hook, uint32_t shared, uint3
     const CfiRow row = g_rows.Find((--from)->return_address.value);
     needs = row.kind() != CfiRow::Kind::kSpecial && (row.uses_rbp() || (!row.saves_rbp() && needs));
     any = any || needs;
-    Kept(to) = {from->return_address, 0, (needs ? kNeedsRbp : 0) | (any ? kAnyNeedsRbp : 0)};
+    const bool loads_cfa = row.kind() == CfiRow::Kind::kDerefRbp;
+    Kept(to) = {from->return_address, 0,
+                (needs ? kNeedsRbp : 0) | (any ? kAnyNeedsRbp : 0) | (loads_cfa ? kLoadsCfa : 0)};
     kept_rbp_[to] = rbp_of(from->rbp_place, from - 1);
+    if (loads_cfa) cfa_place_[to] = kept_rbp_[to].value + static_cast<uintptr_t>(row.signed_cfa_offset());
   }
   depth_ = shared + fresh;
   const uint32_t top = depth_ - 1;
   const bool top_needs = (Kept(top).flags & kNeedsRbp) != 0;
   const bool any_further_out = top > 0 && (Kept(top - 1).flags & kAnyNeedsRbp) != 0;
-  top_ = {.hook = any_further_out ? 0 : reinterpret_cast<uintptr_t>(hook),
+  const bool top_loads_cfa = (Kept(top).flags & kLoadsCfa) != 0;
+  top_ = {.hook = any_further_out || top_loads_cfa ? 0 : reinterpret_cast<uintptr_t>(hook),
           .return_address = hook->return_address,
           .caller_rbp = kept_rbp_[top].value,
           .rbp_mask = top_needs ? ~uintptr_t{0} : 0};
@@ -208,12 +237,39 @@ void StackCache::DescribeTop(uint32_t count, StackTop* top) const {
   for (uint32_t i = 0; i < count; ++i) frames[1 + i] = first[i];
 }
 
+// How many of libunwind's frames, from the innermost, can be relied on. It goes on where nothing describes the code, by
+// guessing, and where what describes it is wrong (libc's swapcontext, interrupted between two stacks): then a word of
+// the stack that is no return address is taken for one.
+uint32_t StackCache::CountSound(const uintptr_t* pcs, uint32_t depth, TruncationReason* cut) {
+  bool interrupted = false;  // the frame was, by a signal: its pc is that of the next instruction, not after a call
+  for (uint32_t i = 0; i < depth; ++i) {
+    CfiRow row = g_rows.Find(pcs[i]);
+    if (interrupted && row.is(CfiRow::Special::kNoInfo)) row = g_rows.Find(pcs[i] + 1);  // the first of its function
+    const bool is_signal = row.is(CfiRow::Special::kSignal);
+    if (i > 0 && !interrupted && !is_signal && !row.is(CfiRow::Special::kEnd) &&
+        !FollowsCall(pcs[i], !row.is(CfiRow::Special::kNoInfo))) {
+      *cut = row.is(CfiRow::Special::kNoInfo) ? TruncationReason::kNoUnwindInfo : TruncationReason::kBadUnwindInfo;
+      return i;
+    }
+    if (row.is(CfiRow::Special::kEnd)) {
+      *cut = kWhole;
+      return i + 1;
+    }
+    if (row.is(CfiRow::Special::kNoInfo)) {
+      *cut = TruncationReason::kNoUnwindInfo;
+      return i + 1;
+    }
+    interrupted = is_signal;
+  }
+  return depth;
+}
+
 TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
   Forget();
   uintptr_t* pcs = nullptr;
   TruncationReason cut = kWhole;
   const int depth = UnwindByLibunwind(hook->return_address, pcs_, kRoom, &pcs, &cut);
-  return {0, static_cast<uint32_t>(depth), pcs, nullptr, cut, false};
+  return {0, CountSound(pcs, static_cast<uint32_t>(depth), &cut), pcs, nullptr, cut, false};
 }
 
 }  // namespace allocline

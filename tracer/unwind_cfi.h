@@ -30,7 +30,10 @@
 //     again;
 //   - slots beyond a mismatch: they may lie on a stack that is gone (a freed fiber). The comparison stops at the first
 //     difference;
-//   - rbp as a general register, alloca and realigned stacks: by the row's kind;
+//   - rbp as a general register, alloca and realigned stacks: by the row's kind. A realigned frame (kLoadsCfa) keeps
+//   its
+//     CFA in a word of its own: with the same rbp it can have been entered from another height, while the old return
+//     address still lies in the gap. So that word is compared as well;
 //   - longjmp, exceptions, coroutines, swapcontext: nothing is remembered about calls and returns, only about memory,
 //   and
 //     that is compared each time. Another stack has other addresses: no joint;
@@ -143,7 +146,8 @@ class StackCache {
 
   // The innermost kept frame, in the hook's words.
   struct Top {
-    uintptr_t hook;  // 0: there is none, or a frame further out needs its rbp compared: IsSame() does not do that
+    uintptr_t
+        hook;  // 0: there is none, or more than the slots further out is to be compared: IsSame() does not do that
     uintptr_t return_address;
     uintptr_t caller_rbp;
     uintptr_t rbp_mask;  // all ones if the way outward depends on it
@@ -188,6 +192,7 @@ class StackCache {
   uintptr_t NoteRbpPlaces(const HookFrame* hook, uint32_t fresh);
   bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
+  static uint32_t CountSound(const uintptr_t* pcs, uint32_t depth, format::TruncationReason* cut);
   TakenStack Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, format::TruncationReason cut);
   TakenStack KeepWithRbp(const HookFrame* hook, uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place,
                          format::TruncationReason cut);
@@ -195,13 +200,15 @@ class StackCache {
   Top top_;
   static constexpr uint32_t kNeedsRbp = 1;     // the way outward from this frame depends on its rbp
   static constexpr uint32_t kAnyNeedsRbp = 2;  // that of this frame or of one further out does
+  static constexpr uint32_t kLoadsCfa = 4;     // this frame's CFA is a word in memory (then kNeedsRbp, too)
 
   uint32_t depth_ = 0;
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
   // Frames [0, depth_), 0 = outermost, behind one that never is what it was: see Kept().
   KeptFrame frames_[1 + kRoom];
-  Slot kept_rbp_[kRoom];  // of frames with kNeedsRbp. Address 0: it is that of the frame inside, not saved again
+  Slot kept_rbp_[kRoom];        // of frames with kNeedsRbp. Address 0: it is that of the frame inside, not saved again
+  uintptr_t cfa_place_[kRoom];  // of frames with kLoadsCfa: where that word lies
   // Frames stepped through for the current event, innermost first.
   State stepped_[kRoom];
   uintptr_t pcs_[kRoom + 32];

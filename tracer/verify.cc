@@ -43,7 +43,7 @@ uint32_t FramesOf(const format::NodeRecord* nodes, NodeId node, uintptr_t* out, 
 bool Agree(const uintptr_t* ours, uint32_t our_count, bool cut, const uintptr_t* theirs, uint32_t their_count) {
   const uint32_t common = our_count < their_count ? our_count : their_count;
   for (uint32_t i = 0; i < common; ++i) {
-    if (ours[i] != theirs[i]) return false;
+    if (ours[i] != (theirs[i] & format::kAddressMask)) return false;
   }
   return our_count <= their_count + 1 && (cut || their_count <= our_count + 1);
 }

@@ -44,6 +44,7 @@ TEST(ExactnessTest, AShortStringAllocatesNothingAndALongOneItsLength) { ExpectEx
 TEST(ExactnessTest, MakeSharedIsOneBlock) { ExpectExact("shared_pointers"); }
 TEST(ExactnessTest, OneAllocatingLineSumsUpAllItsCallers) { ExpectExact("callers"); }
 TEST(ExactnessTest, StacksDeeperThanTheLimitKeepNumbersAndInnermostLine) { ExpectExact("deep_recursion"); }
+TEST(ExactnessTest, AFunctionThatRealignsItsStackIsEnteredFromAnyHeight) { ExpectExact("realigned_frames"); }
 TEST(ExactnessTest, WhatLibcAllocatesIsChargedToTheLineThatCallsIt) { ExpectExact("libc_callers"); }
 TEST(ExactnessTest, BlocksBeforeAndAfterMainCount) { ExpectExact("static_lifetime"); }
 TEST(ExactnessTest, ExceptionsFlyThroughAllocatingFrames) { ExpectExact("exceptions"); }

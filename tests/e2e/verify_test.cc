@@ -3,7 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "tests/support/record.h"
 #include "tests/tools/cli.h"
@@ -154,6 +158,75 @@ TEST_F(VerifyTest, TheSummaryAsJsonCountsTheStacksOfEachProcess) {
   const Json process = Json::parse(RunProgram({.argv = {"cat", directory_ / "summary.json"}}).out)["processes"][0];
   EXPECT_EQ(process["verified_stacks"], 100);
   EXPECT_EQ(process["different_stacks"], 50);
+}
+
+// ---------------------------------------------------------------- all stacks of all programs
+
+// The programs of tests/programs: realigned and variable frames, exceptions, longjmp, coroutines, fibers, signals,
+// plugins, threads, forks, by two compilers at all levels, with frame pointers and without.
+class EveryProgram : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(EveryProgram, IsRecordedWithTheStacksThatLibunwindTakes) {
+  const std::string directory = BuildDir() + "/programs/" + GetParam();
+  ASSERT_TRUE(std::filesystem::exists(directory)) << "no compiler for " << GetParam();
+  size_t programs = 0;
+  uint64_t stacks = 0;
+  for (const auto& file : std::filesystem::directory_iterator(directory)) {
+    if (file.path().has_extension()) continue;  // a plugin, or what the compiler says it depends on
+    SCOPED_TRACE(file.path().filename().string());
+    TempDir here, recordings;
+    Command command = {.argv = {file.path()}, .directory = here.path()};
+    const Outcome untraced = RunProgram(command);
+    command.env = TracingEnvironment(recordings.path(), {{"ALLOCLINE_VERIFY", "1"}});
+    const Outcome traced = RunProgram(command);
+    EXPECT_EQ(traced.Ending(), untraced.Ending()) << traced.err;
+    EXPECT_EQ(traced.out, untraced.out);
+    for (const std::string& path : RecordingsIn(recordings.path())) {
+      const RecordedProcess process(path, {});
+      EXPECT_EQ(process.recording().header().different_stacks, 0);
+      stacks += process.recording().header().verified_stacks;
+    }
+    ++programs;
+  }
+  EXPECT_GT(programs, 30);
+  EXPECT_GT(stacks, 100'000);
+}
+INSTANTIATE_TEST_SUITE_P(Compiler, EveryProgram,
+                         ::testing::Values("g++-O0", "g++-O2", "clang++-O0", "clang++-O2", "clang++-O3",
+                                           "clang++-O3-rbp"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::replace(name.begin(), name.end(), '-', '_');
+                           std::erase(name, '+');
+                           return name;
+                         });
+
+// All of that at once, at random, while timers interrupt it and their handlers allocate.
+TEST(TortureTest, StacksAreRightWhateverComesTogether) {
+  uint64_t stacks = 0, children = 0;
+  for (const char* seed : {"1", "2", "3"}) {
+    const Recorded run = Record(
+        "traps/torture", {.args = {seed},
+                          .env = {{"ALLOCLINE_VERIFY", "1"}, {"LD_PRELOAD", TrapPath("lib_signal_safe_malloc.so")}},
+                          .time_limit = std::chrono::minutes(2)});
+    EXPECT_EQ(run.outcome.Ending(), "exit 0") << run.outcome.err;
+    for (const RecordedProcess& process : run.processes) {
+      EXPECT_EQ(process.recording().header().different_stacks, 0) << process.file_name();
+      stacks += process.recording().header().verified_stacks;
+    }
+    children += run.processes.size() - 1;
+    EXPECT_GT(run.main().recording().header().nested_events, 0);  // handlers did meet the tracer at work
+  }
+  EXPECT_GT(stacks, 200'000);
+  EXPECT_GT(children, 30);
+}
+
+// With libunwind under a lock of its own that the loader's was waited for with, this took two threads and no luck.
+TEST(LoaderLockTest, AThreadThatAllocatesWhileItWalksTheLoadedObjectsWaitsForNobody) {
+  const Recorded run = Record("traps/walks_objects", {.env = {{"ALLOCLINE_VERIFY", "1"}}});
+  EXPECT_EQ(run.outcome.Ending(), "exit 0") << run.outcome.err;
+  EXPECT_EQ(run.main().recording().header().different_stacks, 0);
+  EXPECT_GT(run.main().recording().header().verified_stacks, 10'000);
 }
 
 // ---------------------------------------------------------------- what verifying itself must not change
