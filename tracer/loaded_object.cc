@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/pages.h"
 
@@ -17,13 +18,33 @@ bool FindObject(uintptr_t pc, LoadedObject* out) {
   return out->map != nullptr;
 }
 
+namespace {
+
+bool IsHeader(uintptr_t address) {
+  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(address);
+  return memcmp(header->e_ident, ELFMAG, SELFMAG) == 0 && header->e_phentsize == sizeof(ElfW(Phdr));
+}
+
+// Where an object with unmapped pages between its segments begins: of such the loader gives the executable segment.
+uintptr_t FindHeaderElsewhere(const LoadedObject& object) {
+  const bool is_program = *object.map->l_name == '\0';
+  const uintptr_t places[] = {object.map->l_addr, is_program ? getauxval(AT_PHDR) & ~(kPage - 1) : 0};
+  for (const uintptr_t place : places) {
+    if (place != 0 && place % kPage == 0 && place < object.start && IsReadable(place) && IsHeader(place)) return place;
+  }
+  return 0;
+}
+
+}  // namespace
+
 bool ReadImage(const LoadedObject& object, ElfImage* image) {
   if (object.end - object.start < sizeof(ElfW(Ehdr))) return false;
-  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(object.start);
-  if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_phentsize != sizeof(ElfW(Phdr))) return false;
+  const uintptr_t start = IsHeader(object.start) ? object.start : FindHeaderElsewhere(object);
+  if (start == 0) return false;
+  const auto* header = reinterpret_cast<const ElfW(Ehdr)*>(start);
   const uint64_t table_end = header->e_phoff + uint64_t{header->e_phnum} * sizeof(ElfW(Phdr));
-  if (table_end > kPage && table_end > object.end - object.start) return false;
-  *image = {header, reinterpret_cast<const ElfW(Phdr)*>(object.start + header->e_phoff)};
+  if (table_end > kPage && (start != object.start || table_end > object.end - object.start)) return false;
+  *image = {header, reinterpret_cast<const ElfW(Phdr)*>(start + header->e_phoff)};
   return true;
 }
 
@@ -33,7 +54,7 @@ size_t FindBuildId(const LoadedObject& object, const ElfImage& image, const uint
     if (segment.p_type != PT_NOTE) continue;
     const uintptr_t begin = object.map->l_addr + segment.p_vaddr;
     const uintptr_t end = begin + segment.p_memsz;
-    if (begin < object.start || end > object.end) continue;
+    if (begin < reinterpret_cast<uintptr_t>(image.header) || end > object.end) continue;
     const uintptr_t align = segment.p_align == 8 ? 8 : 4;
     for (uintptr_t p = begin; p + sizeof(ElfW(Nhdr)) <= end;) {
       const auto* note = reinterpret_cast<const ElfW(Nhdr)*>(p);

@@ -25,8 +25,9 @@ struct ElfImage {
 // False if there is no object around `pc`.
 bool FindObject(uintptr_t pc, LoadedObject* out);
 
-// The ELF header lies at the start of the first mapped segment, in every object that linkers make. False if it does
-// not; that is checked as far as can be done without the risk of reading what is not mapped.
+// The ELF header lies at the start of the first mapped segment, in every object that linkers make: `start`, or further
+// in front if there are holes between the segments. False if it does not; that is checked as far as can be done without
+// the risk of reading what is not mapped.
 bool ReadImage(const LoadedObject& object, ElfImage* image);
 
 // The NT_GNU_BUILD_ID note. Gives its length, 0 if there is none.

@@ -221,6 +221,20 @@ TEST(TortureTest, StacksAreRightWhateverComesTogether) {
   EXPECT_GT(children, 30);
 }
 
+TEST(ObjectTest, AnObjectWithHolesBetweenItsSegmentsIsKnownByItsBuildIdAndUnwound) {
+  for (const char* program : {"traps/segments_with_holes", "traps/fixed_segments_with_holes"}) {
+    SCOPED_TRACE(program);
+    const Recorded run =
+        Record(program, {.env = {{"ALLOCLINE_VERIFY", "1"}}, .libraries = {"traps/segments_with_holes"}});
+    EXPECT_EQ(run.main().At("kept").live_bytes, 100);
+    EXPECT_EQ(run.main().recording().header().verified_stacks, 1);
+    EXPECT_EQ(run.main().recording().header().different_stacks, 0);
+    const std::vector<RecordedModule>& modules = run.main().recording().modules();
+    ASSERT_FALSE(modules.empty());
+    EXPECT_EQ(modules.front().build_id.size(), 20) << modules.front().path;
+  }
+}
+
 // With libunwind under a lock of its own that the loader's was waited for with, this took two threads and no luck.
 TEST(LoaderLockTest, AThreadThatAllocatesWhileItWalksTheLoadedObjectsWaitsForNobody) {
   const Recorded run = Record("traps/walks_objects", {.env = {{"ALLOCLINE_VERIFY", "1"}}});
