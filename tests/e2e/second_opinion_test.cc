@@ -122,6 +122,38 @@ TEST(SecondOpinion, TheCompilerDriverWithItsAssemblerLinkerAndLinkTimeOptimizer)
   EXPECT_GE(agreement.processes, 15);
 }
 
+// Millions of stacks each: the programs that the costs of tracing are measured with.
+
+TEST(SecondOpinion, AParserOf50MegabytesOfJson) {
+  Agreement agreement = RunWithSecondOpinions({.argv = {BuildDir() + "/programs/e2e/parses_json", "50"}});
+  EXPECT_GT(agreement.stacks, 5'000'000);
+  EXPECT_EQ(agreement.processes, 1);
+}
+
+void CompileAFileOfManyHeaders(const std::string& optimization, uint64_t stacks) {
+  NEEDS("g++");
+  const std::string source = SourceDir() + "/bench/end_to_end/programs/header_heavy.cc";
+  Agreement agreement =
+      RunWithSecondOpinions({.argv = {"g++", "-std=c++20", optimization, "-c", "-o", "/dev/null", source}});
+  EXPECT_GT(agreement.stacks, stacks);
+  EXPECT_GE(agreement.processes, 3);  // the driver, cc1plus, the assembler
+}
+TEST(SecondOpinion, TheCompilerOnManyHeadersOptimizingALittle) { CompileAFileOfManyHeaders("-O1", 3'500'000); }
+TEST(SecondOpinion, TheCompilerOnManyHeadersOptimizingMore) { CompileAFileOfManyHeaders("-O2", 4'800'000); }
+
+TEST(SecondOpinion, Sqlite3WithMoreThanFiveMillionAllocations) {
+  NEEDS("sqlite3");
+  Agreement agreement = RunWithSecondOpinions({.argv = {"sqlite3", ":memory:"}, .input = R"(
+      CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, score REAL);
+      WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 500000)
+        INSERT INTO t SELECT x, printf('row-%d-%s', x, hex(x * 7919)), x * 0.5 FROM n;
+      CREATE INDEX by_name ON t(name);
+      SELECT count(*), sum(length(upper(name) || lower(name) || replace(name, '-', '+'))) FROM t;
+      SELECT substr(name, 1, 6) AS k, count(*), group_concat(id % 10, '') FROM t GROUP BY k ORDER BY k LIMIT 5;)"});
+  EXPECT_GT(agreement.stacks, 5'000'000);
+  EXPECT_EQ(agreement.processes, 1);
+}
+
 TEST(SecondOpinion, LibrariesOfLibcThatComeAndGo) {
   Agreement agreement = RunWithSecondOpinions({.argv = {TrapPath("loads_and_unloads")}});
   EXPECT_GT(agreement.stacks, 5000);

@@ -73,6 +73,16 @@ TEST(Servers, RedisUnderItsBenchmarkWithJemallocBehindUs) {
   EXPECT_NE(std::string(process.recording().header().allocator).find("jemalloc"), std::string::npos);
 }
 
+TEST(Servers, RedisUnderItsBenchmarkHasTheStacksThatLibunwindTakes) {
+  ASSERT_NE(FindProgram("redis-server"), "") << "redis-server is not installed";
+  TempDir directory, recordings;
+  EXPECT_EQ(ServeRedis(directory, TracingEnvironment(recordings.path(), {{"ALLOCLINE_VERIFY", "1"}})).ending, "exit 0");
+  ASSERT_EQ(RecordingsIn(recordings.path()).size(), 1);
+  const RecordedProcess process(RecordingsIn(recordings.path()).front(), {});
+  EXPECT_GT(process.recording().header().verified_stacks, 1'000'000);
+  EXPECT_EQ(process.recording().header().different_stacks, 0);
+}
+
 // nginx with two workers that give up root, serving files from `directory`.
 Served ServeNginx(const TempDir& directory, std::map<std::string, std::string> env) {
   std::string big;
