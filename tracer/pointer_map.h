@@ -69,13 +69,12 @@ class PointerMap {
     uint16_t& key = leaf->keys[granule];
     const uint64_t word = SizeWord(address);
     const uint64_t slack = UsableSize(word) - bytes;
-    // `high` being the site's excludes sites that do not fit, too.
-    if (__builtin_expect(__atomic_load_n(&key, __ATOMIC_RELAXED) != 0 || slack > kMaxSlack ||
-                             (word & kMappedByItself) != 0 ||
-                             __atomic_load_n(&leaf->high[granule], __ATOMIC_RELAXED) != site >> kLowSiteBits,
-                         0)) {
+    if (__builtin_expect(
+            __atomic_load_n(&key, __ATOMIC_RELAXED) != 0 || slack > kMaxSlack || (word & kMappedByItself) != 0, 0)) {
       return false;
     }
+    // That its byte is the site's excludes sites that do not fit, too.
+    if (__builtin_expect(HighOf(leaf, granule) != site >> kLowSiteBits, 0)) return false;
     __atomic_store_n(&key, MakeKey(address, slack, site), __ATOMIC_RELEASE);
     return true;
   }
@@ -90,7 +89,7 @@ class PointerMap {
     const uint64_t granule = GranuleOf(address);
     const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
     if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address) || IsElsewhere(key), 0)) return nullptr;
-    *block = Unpack(key, leaf->high[granule], address);
+    *block = Unpack(key, HighOf(leaf, granule), address);
     return &leaf->keys[granule];
   }
   static void Remove(Place place) { __atomic_store_n(place, 0, __ATOMIC_RELAXED); }
@@ -113,9 +112,12 @@ class PointerMap {
       __atomic_store_n(&key, static_cast<uint16_t>(HalfBit(address) | kElsewhere), __ATOMIC_RELEASE);
       return true;
     }
-    uint8_t& high = leaf->high[granule];
     const auto high_bits = static_cast<uint8_t>(block.site >> kLowSiteBits);
-    if (__atomic_load_n(&high, __ATOMIC_RELAXED) != high_bits) __atomic_store_n(&high, high_bits, __ATOMIC_RELAXED);
+    if (HighOf(leaf, granule) != high_bits) {
+      if (__atomic_load_n(&leaf->any_high, __ATOMIC_RELAXED) == 0)
+        __atomic_store_n(&leaf->any_high, 1, __ATOMIC_RELAXED);
+      __atomic_store_n(&leaf->high[granule], high_bits, __ATOMIC_RELAXED);
+    }
     __atomic_store_n(&key, MakeKey(address, slack, block.site), __ATOMIC_RELEASE);
     return true;
   }
@@ -129,7 +131,7 @@ class PointerMap {
     const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
     if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address), 0)) return {};
     const Block block =
-        __builtin_expect(IsElsewhere(key), 0) ? elsewhere_.Take(address) : Unpack(key, leaf->high[granule], address);
+        __builtin_expect(IsElsewhere(key), 0) ? elsewhere_.Take(address) : Unpack(key, HighOf(leaf, granule), address);
     __atomic_store_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
     return block;
   }
@@ -142,7 +144,7 @@ class PointerMap {
     const uint64_t granule = GranuleOf(address);
     const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
     if (key == 0 || (key & kHalfBit) != HalfBit(address)) return {};
-    return Look(key, leaf->high[granule], address);
+    return Look(key, HighOf(leaf, granule), address);
   }
 
   // Calls visit(address, block) for every live block. Blocks that come or go meanwhile may be seen or not.
@@ -150,7 +152,7 @@ class PointerMap {
   void ForEach(Visitor visit) const {
     if (!compact_) return elsewhere_.ForEach(visit);
     ForEachKey([&](Leaf* leaf, uint64_t granule, uint16_t key, uintptr_t address) {
-      visit(address, Look(key, leaf->high[granule], address));
+      visit(address, Look(key, HighOf(leaf, granule), address));
     });
   }
 
@@ -160,7 +162,7 @@ class PointerMap {
   void TakeAll(Visitor visit) {
     if (!compact_) return elsewhere_.TakeAll(visit);
     ForEachKey([&](Leaf* leaf, uint64_t granule, uint16_t key, uintptr_t address) {
-      const Block block = Look(key, leaf->high[granule], address);
+      const Block block = Look(key, HighOf(leaf, granule), address);
       if (!__atomic_compare_exchange_n(&leaf->keys[granule], &key, 0, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         return;
       if (IsElsewhere(key)) elsewhere_.Take(address);
@@ -184,7 +186,13 @@ class PointerMap {
   struct Leaf {
     uint16_t keys[kGranulesPerLeaf];
     uint8_t high[kGranulesPerLeaf];
+    uint8_t any_high;  // 0: all of `high` is 0, and is not looked at: it is a page that is in no cache otherwise
   };
+  // For who knows the key, or is about to write one: `any_high` comes before `high`, and both before the key.
+  static uint8_t HighOf(const Leaf* leaf, uint64_t granule) {
+    if (__builtin_expect(__atomic_load_n(&leaf->any_high, __ATOMIC_RELAXED) == 0, 1)) return 0;
+    return __atomic_load_n(&leaf->high[granule], __ATOMIC_RELAXED);
+  }
   static_assert(Regions<Leaf>::kShift == 25);
 
   // malloc_chunk.mchunk_size: the size of the chunk, and three flags below it.
@@ -213,7 +221,7 @@ class PointerMap {
     const uint16_t key = __atomic_exchange_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
     if (key == 0) return {};
     const uintptr_t address = (new_block & ~uintptr_t{31}) + ((key & kHalfBit) != 0 ? 16 : 0);
-    return IsElsewhere(key) ? elsewhere_.Take(address) : Unpack(key, leaf->high[granule], new_block);
+    return IsElsewhere(key) ? elsewhere_.Take(address) : Unpack(key, HighOf(leaf, granule), new_block);
   }
 
   // Calls visit(leaf, granule, key, address) for each key whose block can be looked at.
