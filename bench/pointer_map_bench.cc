@@ -13,7 +13,7 @@
 //
 // Bytes per block: resident memory of the whole process beyond that of "none".
 //
-//   pointer_map_bench [--quick]
+//   pointer_map_bench [--quick | LIVE BYTES]     BYTES 0: 16 to 256, mixed
 #include <fmt/core.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -381,7 +381,11 @@ void Compare(const Case& c, int rounds) {
 
 int main(int argc, char** argv) {
   using allocline::Case;
-  const bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+  const bool quick = argc == 2 && strcmp(argv[1], "--quick") == 0;
+  if (argc > 3 || (argc == 2 && !quick)) {
+    fmt::print(stderr, "usage: pointer_map_bench [--quick | LIVE BYTES]\n");
+    return 2;
+  }
   fmt::print(
       "Nanoseconds per block on the malloc side and on the free side, by the order in which blocks are freed:\n"
       "of \"none\" in all, of the others what they add to it. Bytes of memory per live block.\n\n");
@@ -390,11 +394,15 @@ int main(int argc, char** argv) {
   fmt::print("\n  {:<30}", "");
   for (int i = 0; i < 3; ++i) fmt::print("{:>9}{:>8}", "malloc", "free");
   fmt::print("{:>10}\n", "bytes");
+  if (argc == 3) {
+    allocline::Compare({strtoull(argv[1], nullptr, 10), static_cast<uint32_t>(strtoul(argv[2], nullptr, 10))}, 5);
+    return 0;
+  }
   for (const size_t live : {size_t{10'000}, size_t{1'000'000}, size_t{10'000'000}}) {
     if (quick && live > 1'000'000) continue;
     for (const uint32_t bytes : {16u, 24u, 128u, 0u}) {
       if (quick && (bytes == 24 || bytes == 128)) continue;
-      allocline::Compare(Case{live, bytes}, quick || live > 1'000'000 ? 1 : 3);
+      allocline::Compare({live, bytes}, quick || live > 1'000'000 ? 1 : 3);
     }
   }
 }
