@@ -4,6 +4,7 @@
 #include <link.h>
 #include <string.h>
 
+#include "base/pages.h"
 #include "tracer/fault_points.h"
 
 namespace allocline {
@@ -371,9 +372,7 @@ const uint8_t* FindDescription(const uint8_t* header, uintptr_t pc) {
   return header + table[low].description;
 }
 
-}  // namespace
-
-CfiRow CompileCfiRow(uintptr_t return_address) {
+CfiRow Describe(uintptr_t return_address) {
   constexpr CfiRow kComplex = CfiRow::MakeSpecial(CfiRow::Special::kComplex);
   constexpr CfiRow kNoInfo = CfiRow::MakeSpecial(CfiRow::Special::kNoInfo);
   const uintptr_t pc = return_address - 1;  // the call, not what follows it
@@ -407,9 +406,40 @@ CfiRow CompileCfiRow(uintptr_t return_address) {
   if (!Run(c.at(), end, info, start, pc, initial, &state)) return kComplex;
   const CfiRow row = ToRow(state);
   if (Faulty(Fault::kWrongRow) && row.kind() == CfiRow::Kind::kRsp && *object.dlfo_link_map->l_name == '\0') {
-    return CfiRow::Make(row.kind(), static_cast<int64_t>(row.cfa_offset()) + 8, static_cast<int64_t>(row.rbp_depth()));
+    return CfiRow::Make(row.kind(), static_cast<int64_t>(row.cfa_offset()) + 16, static_cast<int64_t>(row.rbp_depth()));
   }
   return row;
+}
+
+constexpr uintptr_t kFirstCodeAddress = 4096, kLastCodeAddress = (uintptr_t{1} << 47) - 1;
+
+// Whether the instruction before `pc` can be a call. `mapped`: it is known that there is code.
+bool FollowsCall(uintptr_t pc, bool mapped) {
+#if defined(__x86_64__)
+  constexpr uintptr_t kLongest = 7;
+  if (pc < kFirstCodeAddress || pc > kLastCodeAddress) return false;
+  const bool crosses_page = (pc - kLongest) / kPage != (pc - 1) / kPage;
+  if ((!mapped || crosses_page) && !IsReadable(pc - 8)) return false;
+  unsigned char code[kLongest];  // the last bytes before pc
+  memcpy(code, reinterpret_cast<const void*>(pc - kLongest), kLongest);
+  if (code[2] == 0xe8) return true;  // call rel32
+  constexpr uintptr_t kLengths[] = {2, 3, 4, 6, 7};
+  for (const uintptr_t bytes : kLengths) {  // call r/m64: ff /2, and what the addressing takes
+    if (code[kLongest - bytes] == 0xff && (code[kLongest - bytes + 1] & 0x38) == 0x10) return true;
+  }
+  return false;
+#else
+  return mapped || pc >= kFirstCodeAddress;
+#endif
+}
+
+}  // namespace
+
+CfiRow CompileCfiRow(uintptr_t return_address) {
+  const CfiRow row = Describe(return_address);
+  if (row.is(CfiRow::Special::kEnd) || row.is(CfiRow::Special::kSignal)) return row;  // not entered by a call
+  if (FollowsCall(return_address, row.IsDescribed())) return row;
+  return CfiRow::MakeSpecial(row.IsDescribed() ? CfiRow::Special::kNoCall : CfiRow::Special::kNoCode);
 }
 
 }  // namespace allocline

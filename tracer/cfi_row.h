@@ -28,6 +28,8 @@ class CfiRow {
     kNoInfo = 2,   // no unwind information: the stack ends here, as far as anybody knows
     kBad = 3,      // described, but no frame can be like that
     kSignal = 4,   // a signal handler returns there; its caller was interrupted. Not a simple row
+    kNoCode = 5,   // no unwind information, and no call either
+    kNoCall = 6,   // described, but what stands before it is no call: a return address it cannot be
   };
 
   static constexpr int kBits = 31;
@@ -53,6 +55,8 @@ class CfiRow {
   constexpr uint32_t bits() const { return bits_; }
   constexpr Kind kind() const { return static_cast<Kind>(bits_ & 3); }
   constexpr bool is(Special what) const { return kind() == Kind::kSpecial && special() == what; }
+  constexpr bool IsDescribed() const { return !is(Special::kNoInfo) && !is(Special::kNoCode); }
+  constexpr bool IsOfCall() const { return !is(Special::kNoCall) && !is(Special::kNoCode); }
   constexpr Special special() const { return static_cast<Special>((bits_ >> 2) & 7); }
   // kRsp, kRbp: never negative.
   constexpr uint64_t cfa_offset() const { return uint64_t{(bits_ >> 2) & 0x7ffff} * 8; }

@@ -9,7 +9,7 @@ namespace allocline {
 
 enum class Fault {
   kNone,
-  kWrongRow,        // "row": the CFA of the program's own functions is compiled a word too far out
+  kWrongRow,        // "row": the CFA of the program's own functions is two words too far out
   kUncomparedSlot,  // "slot": of the frames further out than a joint, the second is taken for what it was
 };
 

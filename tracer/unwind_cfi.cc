@@ -1,11 +1,8 @@
 #include "tracer/unwind_cfi.h"
 
-#include <string.h>
-
 #include <atomic>
 #include <cstddef>
 
-#include "base/pages.h"
 #include "tracer/cfi_table.h"
 #include "tracer/unwind_libunwind.h"
 
@@ -17,25 +14,7 @@ using format::TruncationReason;
 CfiTable g_rows;
 constexpr uintptr_t kFirstCodeAddress = 4096;  // below it is no code: a return address there ends the stack
 constexpr TruncationReason kWhole{};
-
-// Whether the instruction before `pc` can be a call. `mapped`: it is known that there is code.
-bool FollowsCall(uintptr_t pc, bool mapped) {
-#if defined(__x86_64__)
-  constexpr uintptr_t kLongest = 7;
-  if (pc < kFirstCodeAddress || pc > format::kAddressMask) return false;
-  const bool crosses_page = (pc - kLongest) / kPage != (pc - 1) / kPage;
-  if ((!mapped || crosses_page) && !IsReadable(pc - 8)) return false;
-  unsigned char code[kLongest];  // the last bytes before pc
-  memcpy(code, reinterpret_cast<const void*>(pc - kLongest), kLongest);
-  if (code[2] == 0xe8) return true;                     // call rel32
-  for (const uintptr_t bytes : {2u, 3u, 4u, 6u, 7u}) {  // call r/m64: ff /2, and what the addressing takes
-    if (code[kLongest - bytes] == 0xff && (code[kLongest - bytes + 1] & 0x38) == 0x10) return true;
-  }
-  return false;
-#else
-  return mapped || pc >= kFirstCodeAddress;
-#endif
-}
+constexpr TruncationReason kNoCaller = TruncationReason::kBadUnwindInfo;  // the last frame did not say it is the last
 
 }  // namespace
 
@@ -89,7 +68,7 @@ TakenStack StackCache::Take(const HookFrame* hook) {
       return Keep(hook, 0, fresh, TruncationReason::kBadUnwindInfo);
     }
     pc.value = Load(pc.address);
-    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return Keep(hook, 0, fresh, kWhole);
+    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return Keep(hook, 0, fresh, kNoCaller);
   }
   return TakeWithRbp(hook, kept, fresh, pc);
 }
@@ -133,15 +112,20 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
       if (row.special() == CfiRow::Special::kComplex || row.special() == CfiRow::Special::kSignal) {
         return TakeByLibunwind(hook);
       }
-      if (row.special() == CfiRow::Special::kNoInfo) cut = TruncationReason::kNoUnwindInfo;
-      if (row.special() == CfiRow::Special::kBad) cut = TruncationReason::kBadUnwindInfo;
+      if (row.special() != CfiRow::Special::kEnd) {
+        cut = row.IsDescribed() ? TruncationReason::kBadUnwindInfo : TruncationReason::kNoUnwindInfo;
+        if (!row.IsOfCall() && fresh > 1) --fresh;  // what was taken for a return address is none
+      }
       break;
     }
     if (!Step(row, &state)) {
       cut = TruncationReason::kBadUnwindInfo;
       break;
     }
-    if (state.return_address.value < kFirstCodeAddress) break;
+    if (state.return_address.value < kFirstCodeAddress) {
+      cut = kNoCaller;
+      break;
+    }
   }
   return KeepWithRbp(hook, shared, fresh, state.rbp_place, cut);
 }
@@ -243,23 +227,24 @@ void StackCache::DescribeTop(uint32_t count, StackTop* top) const {
 uint32_t StackCache::CountSound(const uintptr_t* pcs, uint32_t depth, TruncationReason* cut) {
   bool interrupted = false;  // the frame was, by a signal: its pc is that of the next instruction, not after a call
   for (uint32_t i = 0; i < depth; ++i) {
-    CfiRow row = g_rows.Find(pcs[i]);
-    if (interrupted && row.is(CfiRow::Special::kNoInfo)) row = g_rows.Find(pcs[i] + 1);  // the first of its function
-    const bool is_signal = row.is(CfiRow::Special::kSignal);
-    if (i > 0 && !interrupted && !is_signal && !row.is(CfiRow::Special::kEnd) &&
-        !FollowsCall(pcs[i], !row.is(CfiRow::Special::kNoInfo))) {
-      *cut = row.is(CfiRow::Special::kNoInfo) ? TruncationReason::kNoUnwindInfo : TruncationReason::kBadUnwindInfo;
-      return i;
-    }
+    const CfiRow row = g_rows.Find(pcs[i]);
     if (row.is(CfiRow::Special::kEnd)) {
       *cut = kWhole;
       return i + 1;
     }
-    if (row.is(CfiRow::Special::kNoInfo)) {
+    if (interrupted) {  // described by the row of the byte before, or, at the beginning of a function, by its own
+      if (!row.IsDescribed() && !g_rows.Find(pcs[i] + 1).IsDescribed()) {
+        *cut = TruncationReason::kNoUnwindInfo;
+        return i + 1;
+      }
+    } else if (row.is(CfiRow::Special::kNoInfo)) {
       *cut = TruncationReason::kNoUnwindInfo;
       return i + 1;
+    } else if (i > 0 && !row.IsOfCall()) {
+      *cut = row.IsDescribed() ? TruncationReason::kBadUnwindInfo : TruncationReason::kNoUnwindInfo;
+      return i;
     }
-    interrupted = is_signal;
+    interrupted = row.is(CfiRow::Special::kSignal);
   }
   return depth;
 }

@@ -41,6 +41,10 @@
 //     between wrong unwind information and a fault;
 //   - dlclose and other code at the same addresses: the rows are forgotten and so is the stack (code_epoch);
 //   - a signal frame, a PLT stub, hand-written code: no simple row, and libunwind takes the whole stack;
+//   - wrong unwind information, or none (a JIT's code, a stack switched by hand): reads are bounded by ReadableStack,
+//   and a
+//     word that no call instruction stands before is not taken for a return address. The stack ends there, marked as
+//     cut;
 //   - a signal handler that allocates in the middle of all this: the gate (tracer.h) keeps it out of the cache.
 #ifndef ALLOCLINE_TRACER_UNWIND_CFI_H_
 #define ALLOCLINE_TRACER_UNWIND_CFI_H_

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "recording/builder.h"
 #include "tests/support/record.h"
 #include "tests/tools/cli.h"
 
@@ -101,12 +102,14 @@ TEST_F(VerifyTest, AFrameThatWasNotComparedIsFound) {
                                   "      main .*two_callers.cc:19\n")));
 }
 
+// Allocate() is taken to be as large as itself and Between() together.
 TEST_F(VerifyTest, AFrameThatIsTakenForLargerThanItIsIsFound) {
   const Outcome outcome = Verify({"-q", "--", two_callers_}, "row");
   EXPECT_EQ(ExitCodeOf(outcome), 124);
   EXPECT_THAT(outcome.err, HasSubstr("allocline: verify: 100 of 100 stacks differ"));
   const Json first = Info()["differences"][0];
   EXPECT_EQ(first["common_frames"], 1);
+  EXPECT_EQ(FunctionOf(first["tracer"][1]), "main");
   EXPECT_EQ(FunctionOf(first["libunwind"][1]), "Between()");
 }
 
@@ -145,11 +148,26 @@ TEST_F(VerifyTest, StacksDeeperThanAnyLimitAreComparedAsFarAsTheyAreKept) {
 }
 
 TEST_F(VerifyTest, ADifferenceInADeepStackIsShownWhereItIs) {
-  const std::string deep = BuildDir() + "/programs/g++-O2/deep_recursion";
-  EXPECT_EQ(ExitCodeOf(Verify({"-q", "--", deep}, "row")), 124);
-  const std::string text = Allocline({"info", OnlyRecording()}).out;
-  EXPECT_THAT(text, AllOf(HasSubstr("    and libunwind ("), HasSubstr("      ... "), HasSubstr(" frames more\n")));
-  EXPECT_LT(CountLines(text), 1000);
+  RecordedDifference difference;
+  for (format::Frame frame = 1; frame <= 1000; ++frame) difference.ours.push_back(0x1000 + frame);
+  difference.theirs = difference.ours;
+  difference.theirs[900] = 0xabcdef;
+  RecordingBuilder builder;
+  builder.header().flags = format::kFlagVerify;
+  builder.header().verified_stacks = 5;
+  builder.header().different_stacks = 1;
+  builder.AddDifference(difference);
+  ASSERT_TRUE(builder.WriteFile(directory_ / "deep.allocline").ok());
+  const std::string text = Allocline({"info", directory_ / "deep.allocline"}).out;
+  EXPECT_THAT(text, AllOf(HasSubstr("  1. in both, most recent first (900 frames):\n"
+                                    "      ... 888 frames before\n"
+                                    "      0x1379 [no module]\n"),
+                          HasSubstr("      0x1384 [no module]\n"
+                                    "    then the tracer (100 frames):\n"
+                                    "      0x1385 [no module]\n"),
+                          HasSubstr("      ... 88 frames more\n"
+                                    "    and libunwind (100 frames):\n"
+                                    "      0xabcdef [no module]\n")));
 }
 
 TEST_F(VerifyTest, TheSummaryAsJsonCountsTheStacksOfEachProcess) {
