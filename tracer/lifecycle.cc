@@ -3,10 +3,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/auxv.h>
 
 #include "base/text.h"
 #include "tracer/next_allocator.h"
 #include "tracer/notice.h"
+#include "tracer/readable_stack.h"
 #include "tracer/settings.h"
 #include "tracer/thread_end.h"
 #include "tracer/tracer.h"
@@ -35,6 +37,7 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
   EarlyTotals(&early_events, &early_bytes);
   g_settings.Read(environment, argv != nullptr ? argv[0] : nullptr);
   const bool have_unwinder = InitLibunwind();
+  g_main_stack_top = getauxval(AT_RANDOM);
   InitThreadEnd([](ThreadState* state) { g_tracer.OnThreadEnd(state); });
   if (g_tracer.Start(g_settings)) {
     RecordSurroundings(early_events, early_bytes);

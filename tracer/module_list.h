@@ -49,6 +49,9 @@ class ModuleList {
     return pc & format::kAddressMask;
   }
 
+  // If not, FrameOf() a return address in code is that address.
+  bool AnyUnloaded() const { return any_unloaded_.load(std::memory_order_acquire); }
+
   // Makes sure that the object around `pc` is in the recording. Call before a new node with a frame there is published,
   // and ask FrameOf() again after it.
   void Note(uintptr_t pc, bool* reused);

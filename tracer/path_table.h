@@ -15,6 +15,7 @@
 
 #include "base/pages.h"
 #include "tracer/site_table.h"
+#include "tracer/unwind_cfi.h"
 
 namespace allocline {
 
@@ -30,12 +31,7 @@ class PathTable {
   void Clear() {
     for (uint64_t i = 0; i < uint64_t{1} << kBits; ++i) entries_[i].store(0, std::memory_order_relaxed);
   }
-  // `pcs`: innermost first.
-  Entry& At(NodeId joint, const uintptr_t* pcs, uint32_t count) {
-    uint64_t hash = joint;
-    for (uint32_t i = 0; i < count; ++i) hash = (hash + pcs[i]) * 0x9E3779B97F4A7C15u;  // Fibonacci hashing, chained
-    return entries_[hash >> (64 - kBits)];
-  }
+  Entry& At(NodeId joint, uint64_t path_hash) { return entries_[ExtendPathHash(path_hash, joint) >> (64 - kBits)]; }
   static constexpr uint64_t private_bytes() { return kBytes; }
 
  private:

@@ -16,8 +16,19 @@
 
 namespace allocline {
 
+// Above all frames of the program's first thread: where the kernel put the 16 bytes of AT_RANDOM. 0 if not known.
+inline constinit uintptr_t g_main_stack_top = 0;
+
 class ReadableStack {
  public:
+  // So many bytes from `stack_pointer` on, where the thread stands, can be read without having been asked about: to the
+  // end of the page; on the main stack all to its top. The kernel puts no mapping within 128 MiB below that (mmap_base,
+  // arch/x86/mm/mmap.c), so what stands there is the stack, which is one mapping and never shrinks.
+  static uintptr_t RoomAbove(uintptr_t stack_pointer) {
+    constexpr uintptr_t kSurelyMainStack = 32 << 20;
+    const uintptr_t to_top = g_main_stack_top - stack_pointer;
+    return to_top < kSurelyMainStack ? to_top : kPage - stack_pointer % kPage;
+  }
   // The thread stands at `stack_pointer`: everything asked about from here on lies above it.
   void Enter(uintptr_t stack_pointer) {
     if (__builtin_expect(stack_pointer - low_ < high_ - low_, 1)) return;

@@ -1,14 +1,15 @@
-// Guesses the next stack of a thread before it is unwound: the one that came the last time after the same stack, with
-// the hook's frame at the same place.
+// Guesses the next stack of a thread before it is unwound.
 //
 // Programs repeat themselves. In sqlite3, redis, a JSON parser and cc1plus nine of ten stacks differ from the one
-// before by half a dozen frames, and 99.9, 99.9, 100 and 80 % of those are one of the last two that came in that
-// situation. A guess is compared with the stack word by word (StackCache::Become), which proves it or not, and costs a
-// tenth of unwinding those frames and finding their nodes.
+// before in half a dozen frames, but 99.9, 99.9, 100 and 80 % of those are one of the last two that came after the same
+// stack with the hook's frame at the same place: the guess by *succession*. Where a program takes its ways at random,
+// but over and over, the guess by *places* helps: the stack that was there the last time when the words were the same
+// where the innermost return addresses of the last stack lay. A guess is compared with the stack word by word
+// (StackCache::Become), which proves it or not, and costs a fifth of unwinding those frames and finding their nodes.
 //
-// The tops of stacks that were unwound are written to a ring; a set of two for each {node of the stack before, place of
-// the hook's frame} says where. What is overwritten is recognised by its position. Where guesses are seldom right, none
-// are made for a while.
+// The tops of stacks that had to be unwound are written to a ring; a set of two for each situation says where. What is
+// overwritten is recognised by its position. Where guesses are seldom right, the other kind is tried, and then none for
+// a while.
 //
 // Threads: one, and no signal handlers: the thread's gate is closed. Lies in zeroed memory.
 #ifndef ALLOCLINE_TRACER_STACK_PREDICTOR_H_
@@ -33,10 +34,13 @@ struct InternedStack {
 
 class StackPredictor {
  public:
-  // What the stack after that of `before` is, if one of the guesses is right: then it is the last one of `stack`.
+  // What the stack after that of `before` is, if a guess is right: then it is the last one of `stack`.
   __attribute__((always_inline)) const InternedStack* Find(NodeId before, const HookFrame* hook, StackCache* stack) {
-    if (__builtin_expect(asleep_ != 0 || code_epoch_ != stack->code_epoch(), 0)) return Rest();
-    uint32_t* const set = SetFor(before, hook);
+    set_ = 0;
+    if (__builtin_expect(asleep_ != 0 || epoch_plus_one_ != stack->code_epoch() + 1, 0)) return Rest();
+    const uint64_t key = by_places_ ? stack->HashOfPlaces(hook) : uint64_t{before} << 32 ^ AddressOf(hook);
+    set_ = static_cast<uint32_t>(key * 0x9E3779B97F4A7C15u >> (64 - kSetBits));  // Fibonacci hashing
+    uint32_t* const set = sets_[set_];
     if (IsThere(set[0]) && stack->Become(At(set[0])->top, hook)) return Right(At(set[0]));
     if (IsThere(set[1]) && stack->Become(At(set[1])->top, hook)) {
       const uint32_t right = set[1];
@@ -44,30 +48,31 @@ class StackPredictor {
       set[0] = right;
       return Right(At(right));
     }
-    Wrong();
-    return nullptr;
+    return Wrong();
   }
 
-  // `taken`, plain and labelled, is what came after `before`.
-  void Learn(NodeId before, const HookFrame* hook, const StackCache& stack, const TakenStack& taken,
-             const InternedStack& interned) {
-    if (asleep_ != 0 || taken.fresh > kMostFrames) return;
-    if (__builtin_expect(code_epoch_ != stack.code_epoch(), 0)) Clear(stack.code_epoch());
+  // The stack came out as `interned`, plain and labelled, with `fresh` frames that the one before had not.
+  void Learn(const StackCache& stack, uint32_t fresh, const InternedStack& interned) {
+    if (__builtin_expect(epoch_plus_one_ != stack.code_epoch() + 1, 0)) return Clear(stack.code_epoch());
+    if (set_ == 0 || fresh > kMostFrames) return;
+    // By places, it may come after any stack.
+    const uint32_t count = by_places_ ? stack.CountForTop(fresh, StackCache::kHashedPlaces + 1) : fresh;
     const uint32_t units =
-        static_cast<uint32_t>((sizeof(InternedStack) + StackCache::TopBytes(taken.fresh) + kUnit - 1) / kUnit);
-    if (__builtin_expect(kUnits - next_ % kUnits < units, 0)) StoreRelaxed(next_, next_ + kUnits - next_ % kUnits);
-    if (__builtin_expect(next_ > ~uint32_t{0} - 2 * kUnits, 0)) Clear(stack.code_epoch());
-    const uint32_t position = next_;
-    StoreRelaxed(next_, next_ + units);
+        static_cast<uint32_t>((sizeof(InternedStack) + StackCache::TopBytes(count) + kUnit - 1) / kUnit);
+    uint32_t position = next_;
+    if (__builtin_expect(kUnits - position % kUnits < units, 0)) position += kUnits - position % kUnits;
+    if (__builtin_expect(position > ~uint32_t{0} - 2 * kUnits, 0)) return Clear(stack.code_epoch());
+    // A stack that is described here is no stack that is described elsewhere: this first, for IsThere().
+    StoreRelaxed(next_, position + units);
     Guess* guess = At(position);
     guess->interned = interned;
-    stack.DescribeTop(taken.fresh, &guess->top);
-    uint32_t* const set = SetFor(before, hook);
+    stack.DescribeTop(count, &guess->top);
+    uint32_t* const set = sets_[set_];
     set[1] = set[0];
     set[0] = position;
   }
 
-  static constexpr uint64_t kRingBytes = 128 << 10;
+  static constexpr uint64_t kRingBytes = 256 << 10;
   // How much of the ring was ever used. Any thread may ask.
   uint64_t ring_bytes() const {
     const uint32_t next = LoadRelaxed(next_);
@@ -82,17 +87,14 @@ class StackPredictor {
   static constexpr uint32_t kMostFrames = 64;
   static constexpr uint32_t kUnit = 16;
   static constexpr uint32_t kUnits = kRingBytes / kUnit;
-  static constexpr int kSetBits = 9;
-  // A right guess earns, a wrong one costs; who has nothing left rests.
+  static constexpr int kSetBits = 10;
+  // A right guess earns, a wrong one costs; when nothing is left, the other kind is tried, and then none.
   static constexpr int32_t kEarned = 3;
   static constexpr int32_t kMostCredit = 2048;
   static constexpr int32_t kCreditAfterRest = 128;
-  static constexpr uint32_t kRest = 4096;
+  static constexpr uint32_t kRest = 8192;
 
-  uint32_t* SetFor(NodeId before, const HookFrame* hook) {
-    const uint64_t key = (uint64_t{before} << 32) ^ reinterpret_cast<uintptr_t>(hook);
-    return sets_[key * 0x9E3779B97F4A7C15u >> (64 - kSetBits)];  // Fibonacci hashing
-  }
+  static uintptr_t AddressOf(const HookFrame* hook) { return reinterpret_cast<uintptr_t>(hook); }
   // Positions count on and on; the last kUnits of them are in the ring. 0 is none.
   bool IsThere(uint32_t position) const { return position != 0 && next_ - position <= kUnits; }
   Guess* At(uint32_t position) { return reinterpret_cast<Guess*>(ring_ + uint64_t{position % kUnits} * kUnit); }
@@ -101,8 +103,13 @@ class StackPredictor {
     credit_ = credit_ + kEarned > kMostCredit ? kMostCredit : credit_ + kEarned;
     return &guess->interned;
   }
-  void Wrong() {
-    if (__builtin_expect(--credit_ < 0, 0)) asleep_ = kRest;
+  const InternedStack* Wrong() {
+    if (__builtin_expect(--credit_ < 0, 0)) {
+      asleep_ = by_places_ ? kRest : 0;
+      by_places_ = !by_places_;
+      credit_ = kMostCredit / 2;
+    }
+    return nullptr;
   }
   __attribute__((noinline)) const InternedStack* Rest() {
     if (asleep_ != 0 && --asleep_ == 0) credit_ = kCreditAfterRest;
@@ -112,13 +119,17 @@ class StackPredictor {
     for (auto& set : sets_) set[0] = set[1] = 0;
     StoreRelaxed(next_, 1u);
     credit_ = kMostCredit;
-    code_epoch_ = code_epoch;
+    epoch_plus_one_ = code_epoch + 1;
+    asleep_ = 0;
+    by_places_ = false;
   }
 
-  uint32_t asleep_;      // for so many stacks
-  uint32_t code_epoch_;  // of what is in the ring
+  uint32_t asleep_;  // for so many stacks
+  bool by_places_;
+  uint32_t set_;             // of the last guess; 0: there was none
+  uint32_t epoch_plus_one_;  // code epoch of what is in the ring; 0: nothing ever was
   int32_t credit_;
-  uint32_t next_;  // position; 0: nothing was ever learnt
+  uint32_t next_;  // position
   uint32_t sets_[1 << kSetBits][2];
   alignas(16) unsigned char ring_[kRingBytes];
 };

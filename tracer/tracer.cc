@@ -95,7 +95,7 @@ void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
   CloseGate(state, hook);
   // The mode only now: stop() waits for those whose gate is closed.
   if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0, 0)) {
-    return OnAllocUnpredicted(state, block, bytes, hook);
+    return OnAllocInMode(state, block, bytes, hook);
   }
   if (__builtin_expect(!state->stack.IsSame(hook), 0)) return OnAllocOtherStack(state, block, bytes, hook);
   return RecordAtLastSite(state, block, bytes);
@@ -109,13 +109,25 @@ void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, c
 }
 
 void* Tracer::OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
-  if (active()) {
-    const SiteId site = SiteOfStack(state, hook, format::kDomainMalloc);
-    if (__builtin_expect(state->last.counter != nullptr && site != format::kOverflowSite, 1)) {
-      return RecordAtLastSite(state, block, bytes);
-    }
-    RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
+  EnterDomain(state, format::kDomainMalloc);
+  TakeStack(state, hook);
+  return RecordIfKnown(state, block, bytes);
+}
+
+void* Tracer::OnAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  if (!active()) {
+    OpenGate(state);
+    return block;
   }
+  SiteOfStack(state, hook, format::kDomainMalloc);
+  return RecordIfKnown(state, block, bytes);
+}
+
+inline void* Tracer::RecordIfKnown(ThreadState* state, void* block, size_t bytes) {
+  if (__builtin_expect(state->last.counter != nullptr && state->last.site != format::kOverflowSite, 1)) {
+    return RecordAtLastSite(state, block, bytes);
+  }
+  RecordAlloc(state, state->last.site, reinterpret_cast<uintptr_t>(block), bytes);
   OpenGate(state);
   return block;
 }
@@ -229,35 +241,36 @@ ThreadState* Tracer::StateOfThisThread() {
   return state;
 }
 
+inline void Tracer::EnterDomain(ThreadState* state, uint32_t domain) {
+  if (__builtin_expect(state->last.domain == domain, 1)) return;
+  state->stack.Forget();
+  state->last.domain = domain;
+}
+
+// The usual way of OnAlloc(), step by step.
 SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
-  InternedStack& last = state->last;
-  if (last.domain != domain) {
-    state->stack.Forget();
-    last.domain = domain;
-  }
-  const bool verifies = (mode_.load(std::memory_order_relaxed) & kVerifies) != 0;
-  // What OnAlloc() has tried already, unless the mode is out of the usual.
-  const InternedStack* known = nullptr;
-  if (verifies) {
-    known = state->stack.IsSame(hook) ? &last : state->predictor.Find(last.node, hook, &state->stack);
-  }
-  if (known != nullptr) {
-    last = *known;
-  } else {
-    TakeStack(state, hook, domain);
+  EnterDomain(state, domain);
+  if (!state->stack.IsSame(hook)) {
+    if (const InternedStack* next = state->predictor.Find(state->last.node, hook, &state->stack)) {
+      state->last = *next;
+    } else {
+      TakeStack(state, hook);
+    }
   }
   // OnAlloc() takes a stack that is the last one again for one of malloc's, with a counter.
   if (domain != format::kDomainMalloc) state->stack.ForgetTop();
-  if (__builtin_expect(verifies, 0)) Verify(state, hook, last.site);
-  return last.site;
+  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) {
+    Verify(state, hook, state->last.site);
+  }
+  return state->last.site;
 }
 
 // Unwinds, and finds or makes the nodes and the site.
-void Tracer::TakeStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
+void Tracer::TakeStack(ThreadState* state, const HookFrame* hook) {
   InternedStack& last = state->last;
-  const NodeId before = last.node;
   const TakenStack taken = state->stack.Take(hook);
-  const NodeId joint = taken.shared > 0 ? state->stack.label(taken.shared - 1) : OutermostNode(domain, taken.cut);
+  const NodeId joint = __builtin_expect(taken.shared > 0, 1) ? state->stack.label(taken.shared - 1)
+                                                             : OutermostNode(last.domain, taken.cut);
   bool reused = false;
   last.node = NodeOfPath(joint, taken, &reused);
   last.site = sites_.SiteOf(last.node);
@@ -269,30 +282,30 @@ void Tracer::TakeStack(ThreadState* state, const HookFrame* hook, uint32_t domai
       LibunwindForgetCode();
       ForgetCode();
     }
-    return;
+  } else if (taken.plain) {
+    state->predictor.Learn(state->stack, taken.fresh, last);
   }
-  if (taken.plain) state->predictor.Learn(before, hook, state->stack, taken, last);
 }
 
 NodeId Tracer::NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused) {
-  PathTable::Entry& entry = paths_.At(joint, taken.pcs, taken.fresh);
+  PathTable::Entry& entry = paths_.At(joint, taken.path_hash);
   const NodeId guess = entry.load(std::memory_order_acquire);
-  NodeId node = guess;
-  KeptFrame* const kept = taken.kept;
-  for (uint32_t i = 0;; ++i) {
-    if (__builtin_expect(i == taken.fresh, 0)) {
-      if (__builtin_expect(node == joint, 1)) return guess;
-      break;
+  const format::NodeRecord* nodes = sites_.nodes();
+  if (__builtin_expect(taken.kept != nullptr && !modules_.AnyUnloaded(), 1)) {
+    NodeId node = guess;
+    KeptFrame* kept = taken.kept + taken.fresh;
+    while (kept != taken.kept && LoadRelaxed(nodes[node].frame) == kept[-1].return_address.value) {
+      --kept;
+      kept->label = node;
+      node = nodes[node].parent;
     }
-    if (kept != nullptr) kept[taken.fresh - 1 - i].label = node;
-    const format::NodeRecord& record = sites_.nodes()[node];
-    if (LoadRelaxed(record.frame) != modules_.FrameOf(taken.pcs[i], reused)) break;
-    node = record.parent;
+    if (__builtin_expect(kept == taken.kept && node == joint, 1)) return guess;
   }
-  node = joint;
-  for (uint32_t i = taken.fresh; i-- > 0;) {
-    node = ChildOf(node, taken.pcs[i], reused);
-    if (kept != nullptr) kept[taken.fresh - 1 - i].label = node;
+  NodeId node = joint;
+  for (uint32_t i = 0; i < taken.fresh; ++i) {
+    const uintptr_t pc = taken.kept != nullptr ? taken.kept[i].return_address.value : taken.pcs[taken.fresh - 1 - i];
+    node = ChildOf(node, pc, reused);
+    if (taken.kept != nullptr) taken.kept[i].label = node;
   }
   if (node != kNoNode) entry.store(node, std::memory_order_release);
   return node;

@@ -123,6 +123,8 @@ class Tracer {
   void* OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes,
                                                      const HookFrame* hook);
+  void* OnAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  void* RecordIfKnown(ThreadState* state, void* block, size_t bytes);
   void* RecordAtLastSite(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
@@ -137,7 +139,8 @@ class Tracer {
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
   NodeId NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused);
-  void TakeStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
+  static void EnterDomain(ThreadState* state, uint32_t domain);
+  void TakeStack(ThreadState* state, const HookFrame* hook);
   void RecordAlloc(ThreadState* state, SiteId site, uintptr_t block, size_t bytes);
   void Insert(ThreadState* state, uintptr_t address, Block block);
   void InsertFailed(ThreadState* state, Block block);

@@ -36,6 +36,23 @@ const KeptFrame* StackCache::FirstDifferenceWithRbp(const KeptFrame* f) const {
   return f;
 }
 
+// The stack just taken becomes the kept one: `shared` frames stay, the stepped ones go on top. Neither they nor the
+// innermost shared one need their rbp.
+inline TakenStack StackCache::Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, uint64_t path_hash,
+                                   TruncationReason cut) {
+  if (__builtin_expect(shared + fresh > kRoom, 0)) return TakeByLibunwind(hook);
+  KeptFrame* const kept = &Kept(shared);
+  const uint32_t flags = shared > 0 ? kept[-1].flags : 0;
+  KeptFrame* to = kept;
+  for (const State* from = stepped_ + fresh; from != stepped_; ++to) *to = {(--from)->return_address, 0, flags};
+  depth_ = shared + fresh;
+  top_ = {.hook = flags == 0 ? reinterpret_cast<uintptr_t>(hook) : 0,
+          .return_address = hook->return_address,
+          .caller_rbp = 0,
+          .rbp_mask = 0};
+  return {shared, fresh, kept, nullptr, path_hash, cut, shared > 0 && fresh > 0};
+}
+
 // Steps as long as rbp matters neither for the way outward nor for the joint. The rest is TakeWithRbp()'s.
 TakenStack StackCache::Take(const HookFrame* hook) {
   const uint32_t epoch = g_code_epoch.load(std::memory_order_acquire);
@@ -48,12 +65,13 @@ TakenStack StackCache::Take(const HookFrame* hook) {
   const KeptFrame* const barrier = &frames_[0];
   const KeptFrame* kept = barrier + depth_;  // this frame and those further out may be the joint
   uint32_t fresh = 0;
+  uint64_t hash = 0;
   for (;;) {
     while (kept != barrier && kept->return_address.address < pc.address) --kept;
     if (kept->return_address.address == pc.address && kept->return_address.value == pc.value) {
       if (__builtin_expect((kept->flags & kNeedsRbp) != 0, 0)) break;
       const KeptFrame* same = FirstDifferenceFurtherOut(kept);
-      if (__builtin_expect(same == &Kept(0), 1)) return Keep(hook, IndexOf(kept) + 1, fresh, kWhole);
+      if (__builtin_expect(same == &Kept(0), 1)) return Keep(hook, IndexOf(kept) + 1, fresh, hash, kWhole);
       // The first that differs and all inside it are no joints; those further out may be.
       kept = same - 2;
     }
@@ -61,16 +79,16 @@ TakenStack StackCache::Take(const HookFrame* hook) {
     const CfiRow row = g_rows.Find(pc.value);
     if (__builtin_expect(row.kind() != CfiRow::Kind::kRsp, 0)) break;
     stepped_[fresh].return_address = pc;
-    pcs_[fresh] = pc.value;
+    hash = ExtendPathHash(hash, pc.value);
     ++fresh;
     pc.address += row.cfa_offset();  // 8 below the CFA, as the slot before was 8 below the stack pointer
     if (__builtin_expect(!readable_.CoversAbove(pc.address), 0)) {
-      return Keep(hook, 0, fresh, TruncationReason::kBadUnwindInfo);
+      return Keep(hook, 0, fresh, hash, TruncationReason::kBadUnwindInfo);
     }
     pc.value = Load(pc.address);
-    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return Keep(hook, 0, fresh, kNoCaller);
+    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return Keep(hook, 0, fresh, hash, kNoCaller);
   }
-  return TakeWithRbp(hook, kept, fresh, pc);
+  return TakeWithRbp(hook, kept, fresh, pc, hash);
 }
 
 // Where rbp was saved last, after the `fresh` frames stepped through so far. Notes it for each of them.
@@ -86,7 +104,8 @@ uintptr_t StackCache::NoteRbpPlaces(const HookFrame* hook, uint32_t fresh) {
 
 // The rest of Take(): `fresh` frames were stepped through, `pc` is next, and `kept` and the frames further out may be
 // the joint.
-TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc) {
+TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc,
+                                   uint64_t hash) {
   State state = {pc, NoteRbpPlaces(hook, fresh)};
   TruncationReason cut = kWhole;
   uint32_t shared = 0;
@@ -106,7 +125,7 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
     if (fresh == kRoom) return TakeByLibunwind(hook);
     const CfiRow row = g_rows.Find(state.return_address.value);
     stepped_[fresh] = state;
-    pcs_[fresh] = state.return_address.value;
+    hash = ExtendPathHash(hash, state.return_address.value);
     ++fresh;
     if (row.kind() == CfiRow::Kind::kSpecial) {
       if (row.special() == CfiRow::Special::kComplex || row.special() == CfiRow::Special::kSignal) {
@@ -127,7 +146,7 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
       break;
     }
   }
-  return KeepWithRbp(hook, shared, fresh, state.rbp_place, cut);
+  return KeepWithRbp(hook, shared, fresh, state.rbp_place, hash, cut);
 }
 
 // From a frame to its caller. False: memory that cannot be a stack; the information is wrong.
@@ -156,25 +175,9 @@ bool StackCache::Step(CfiRow row, State* state) {
   return true;
 }
 
-// The stack just taken becomes the kept one: `shared` frames stay, the stepped ones go on top. Neither they nor the
-// innermost shared one need their rbp.
-TakenStack StackCache::Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, TruncationReason cut) {
-  if (__builtin_expect(shared + fresh > kRoom, 0)) return TakeByLibunwind(hook);
-  KeptFrame* const kept = &Kept(shared);
-  const uint32_t flags = shared > 0 ? kept[-1].flags : 0;
-  KeptFrame* to = kept;
-  for (const State* from = stepped_ + fresh; from != stepped_; ++to) *to = {(--from)->return_address, 0, flags};
-  depth_ = shared + fresh;
-  top_ = {.hook = flags == 0 ? reinterpret_cast<uintptr_t>(hook) : 0,
-          .return_address = hook->return_address,
-          .caller_rbp = 0,
-          .rbp_mask = 0};
-  return {shared, fresh, pcs_, kept, cut, shared > 0 && fresh > 0};
-}
-
 // The same where rbp does matter. The innermost shared frame's may have come another way than before.
 TakenStack StackCache::KeepWithRbp(const HookFrame* hook, uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place,
-                                   TruncationReason cut) {
+                                   uint64_t path_hash, TruncationReason cut) {
   if (shared + fresh > kRoom) return TakeByLibunwind(hook);
   bool needs = shared > 0 && (Kept(shared - 1).flags & kNeedsRbp) != 0;
   bool any = shared > 0 && (Kept(shared - 1).flags & kAnyNeedsRbp) != 0;
@@ -204,7 +207,7 @@ TakenStack StackCache::KeepWithRbp(const HookFrame* hook, uint32_t shared, uint3
           .return_address = hook->return_address,
           .caller_rbp = kept_rbp_[top].value,
           .rbp_mask = top_needs ? ~uintptr_t{0} : 0};
-  return {shared, fresh, pcs_, &Kept(shared), cut, false};
+  return {shared, fresh, &Kept(shared), nullptr, path_hash, cut, false};
 }
 
 void StackCache::DescribeTop(uint32_t count, StackTop* top) const {
@@ -254,7 +257,10 @@ TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
   uintptr_t* pcs = nullptr;
   TruncationReason cut = kWhole;
   const int depth = UnwindByLibunwind(hook->return_address, pcs_, kRoom, &pcs, &cut);
-  return {0, CountSound(pcs, static_cast<uint32_t>(depth), &cut), pcs, nullptr, cut, false};
+  const uint32_t sound = CountSound(pcs, static_cast<uint32_t>(depth), &cut);
+  uint64_t hash = 0;
+  for (uint32_t i = 0; i < sound; ++i) hash = ExtendPathHash(hash, pcs[i]);
+  return {0, sound, nullptr, pcs, hash, cut, false};
 }
 
 }  // namespace allocline

@@ -85,8 +85,9 @@ struct KeptFrame {
 struct TakenStack {
   uint32_t shared;               // outermost frames that are those of the last stack
   uint32_t fresh;                // frames further in
-  const uintptr_t* pcs;          // their return addresses, innermost first
-  KeptFrame* kept;               // the same frames, outermost first, to be labelled; null if this stack is not kept
+  KeptFrame* kept;               // those, outermost first, to be labelled; null if this stack is not kept
+  const uintptr_t* pcs;          // if not: their return addresses, innermost first
+  uint64_t path_hash;            // of their return addresses
   format::TruncationReason cut;  // why it is not whole; 0 if it is
   bool plain;                    // it joins the last stack, and rbp mattered neither there nor further in
 };
@@ -102,6 +103,9 @@ struct StackTop {
   // Outermost first. In front of them stands one that never is what it was: see StackCache::FirstDifference().
   const KeptFrame* frames() const { return reinterpret_cast<const KeptFrame*>(this + 1) + 1; }
 };
+
+// Of the return addresses of some frames, from the innermost outward. Source: Fibonacci hashing, chained.
+constexpr uint64_t ExtendPathHash(uint64_t hash, uintptr_t pc) { return (hash + pc) * 0x9E3779B97F4A7C15u; }
 
 // Raised by ForgetCode().
 extern std::atomic<uint32_t> g_code_epoch;
@@ -125,6 +129,30 @@ class StackCache {
   // The calling thread's stack from the hook's caller outward, which becomes the last one.
   TakenStack Take(const HookFrame* hook);
 
+  // A hash of the words that lie on the calling thread's stack where the innermost return addresses of the last one
+  // lay, if it is known that they can be read.
+  uint64_t HashOfPlaces(const HookFrame* hook) const {
+    const uintptr_t slot = hook->slot();
+    // Multiplied apart from each other, by odd numbers of no meaning, so that none waits for another.
+    uint64_t hash = slot + hook->return_address * 0x9E3779B97F4A7C15u;
+    if (__builtin_expect(depth_ < kHashedPlaces, 0)) return hash;
+    const KeptFrame* const end = &Kept(depth_);
+    // Places rise from frame to frame, so the nearest and the farthest tell of all.
+    const uintptr_t nearest = end[-2].return_address.address, farthest = end[-4].return_address.address;
+    if (nearest <= slot || farthest - slot > ReadableStack::RoomAbove(slot) - sizeof(uintptr_t)) return hash;
+    hash += Load(nearest) * 0xD6E8FEB86659FD93u;
+    hash += Load(end[-3].return_address.address) * 0xA0761D6478BD642Fu;
+    hash += Load(farthest) * 0xE7037ED1A0B428DBu;
+    return hash;
+  }
+  static constexpr uint32_t kHashedPlaces = 4;
+
+  // How many frames a StackTop of the last stack can have, if not fewer than `least` are wanted and `most` at best.
+  uint32_t CountForTop(uint32_t least, uint32_t most) const {
+    uint32_t count = least;
+    while (count < most && count + 1 < depth_ && (Kept(depth_ - 1 - count).flags & kNeedsRbp) == 0) ++count;
+    return count;
+  }
   // The innermost `count` frames of the last stack, which was plain. At `top` are TopBytes(count).
   void DescribeTop(uint32_t count, StackTop* top) const;
   static constexpr size_t TopBytes(uint32_t count) { return sizeof(StackTop) + (1 + count) * sizeof(KeptFrame); }
@@ -192,14 +220,15 @@ class StackCache {
   __attribute__((noinline)) const KeptFrame* FirstDifferenceWithRbp(const KeptFrame* f) const;
   uint32_t IndexOf(const KeptFrame* f) const { return static_cast<uint32_t>(f - &Kept(0)); }
 
-  TakenStack TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc);
+  TakenStack TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc, uint64_t path_hash);
   uintptr_t NoteRbpPlaces(const HookFrame* hook, uint32_t fresh);
   bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
   static uint32_t CountSound(const uintptr_t* pcs, uint32_t depth, format::TruncationReason* cut);
-  TakenStack Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, format::TruncationReason cut);
+  __attribute__((always_inline)) TakenStack Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh,
+                                                 uint64_t path_hash, format::TruncationReason cut);
   TakenStack KeepWithRbp(const HookFrame* hook, uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place,
-                         format::TruncationReason cut);
+                         uint64_t path_hash, format::TruncationReason cut);
 
   Top top_;
   static constexpr uint32_t kNeedsRbp = 1;     // the way outward from this frame depends on its rbp
