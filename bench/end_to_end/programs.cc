@@ -18,6 +18,7 @@ double RssWithHelpers(const Run& run) {
 double CpuWithHelpers(const Run& run) { return run.usage.cpu_s + run.helpers.cpu_s; }
 double Output(const Run& run) { return static_cast<double>(run.output_bytes); }
 double Allocations(const Run& run) { return static_cast<double>(run.allocations); }
+double Contexts(const Run& run) { return static_cast<double>(run.contexts); }
 
 std::string Bytes(double bytes) {
   return bytes < 1024 * 1024 ? fmt::format("{:.0f} KiB", bytes / 1024) : fmt::format("{:.1f} MiB", bytes / 1024 / 1024);
@@ -32,8 +33,10 @@ void PrintRow(const char* what, const std::string& wall, const std::string& cpu,
 void PrintTable(const Rounds& rounds) {
   const std::vector<Run>& plain = rounds.at(Variant::kUntraced);
   const std::vector<Run>& ours = rounds.at(Variant::kAllocline);
-  PrintRow("untraced", fmt::format("{:.2f} s", MedianOf(plain, Wall)), fmt::format("{:.2f} s", MedianOf(plain, Cpu)),
-           Bytes(MedianOf(plain, Rss)), "", fmt::format("{:.2f}M allocations", MedianOf(ours, Allocations) / 1e6));
+  PrintRow(
+      "untraced", fmt::format("{:.2f} s", MedianOf(plain, Wall)), fmt::format("{:.2f} s", MedianOf(plain, Cpu)),
+      Bytes(MedianOf(plain, Rss)), "",
+      fmt::format("{:.2f}M allocations, {:.0f} contexts", MedianOf(ours, Allocations) / 1e6, MedianOf(ours, Contexts)));
   for (const auto& [variant, runs] : rounds) {
     if (variant == Variant::kUntraced) continue;
     std::string note;

@@ -27,26 +27,32 @@ uint64_t BytesBelow(const std::string& directory) {
   return bytes;
 }
 
-// Blocks allocated by the process that left the one recording in `directory`. In a child: see process.h.
-uint64_t RecordedAllocations(const std::string& directory) {
+struct Recorded {
+  uint64_t allocations = 0;
+  uint64_t contexts = 0;
+};
+
+// What the process did that left the one recording in `directory`. In a child: see process.h.
+Recorded ReadRecording(const std::string& directory) {
   int channel[2];
   if (pipe(channel) != 0) Die("no pipe");
   const pid_t child = fork();
   if (child == 0) {
-    uint64_t blocks = 0;
+    Recorded recorded;
     for (const auto& entry : fs::directory_iterator(directory)) {
       const auto recording = Recording::Open(entry.path().string());
       if (!recording.ok()) Die(std::string(recording.status().message()));
-      for (const SiteCounters& counters : recording->Counters()) blocks += counters.allocated_blocks;
+      for (const SiteCounters& counters : recording->Counters()) recorded.allocations += counters.allocated_blocks;
+      recorded.contexts += recording->nodes().size();
     }
-    _exit(write(channel[1], &blocks, sizeof blocks) == static_cast<ssize_t>(sizeof blocks) ? 0 : 1);
+    _exit(write(channel[1], &recorded, sizeof recorded) == static_cast<ssize_t>(sizeof recorded) ? 0 : 1);
   }
   close(channel[1]);
-  uint64_t blocks = 0;
-  if (read(channel[0], &blocks, sizeof blocks) != static_cast<ssize_t>(sizeof blocks)) blocks = 0;
+  Recorded recorded;
+  if (read(channel[0], &recorded, sizeof recorded) != static_cast<ssize_t>(sizeof recorded)) recorded = {};
   close(channel[0]);
   waitpid(child, nullptr, 0);
-  return blocks;
+  return recorded;
 }
 
 void Check(const Run& run, const Command& command) {
@@ -151,7 +157,11 @@ Run RunAs(Variant variant, Command command, const Tools& tools, const std::funct
       Preload(tools, directory, &command);
       Measure(&run, command, during);
       Check(run, command);
-      run.allocations = RecordedAllocations(directory);
+      {
+        const Recorded recorded = ReadRecording(directory);
+        run.allocations = recorded.allocations;
+        run.contexts = recorded.contexts;
+      }
       if (run.allocations == 0) Die(command.arguments[0] + ": allocline recorded nothing");
       break;
     case Variant::kHeaptrack:

@@ -36,6 +36,7 @@ struct Run {
   Usage helpers;              // of heaptrack's compressor
   uint64_t output_bytes = 0;  // what the profiler left on disk
   uint64_t allocations = 0;   // recorded by allocline
+  uint64_t contexts = 0;      // frames with all their callers, of the stacks it recorded
   double work_s = 0;          // of `during`, if there was one
   std::string text;           // what the program printed
 };
