@@ -90,10 +90,11 @@ struct Product {
   }
   Block Take(uintptr_t address) {
     Block block;
-    const PointerMap::Place place = map.FindUsual(address, &block);
-    if (__builtin_expect(place == nullptr, 0)) return map.Take(address);
-    PointerMap::Remove(place);
-    return block;
+    const auto take = [&](Block found) {
+      block = found;
+      return true;
+    };
+    return __builtin_expect(map.TakeUsual(address, take), 1) ? block : map.Take(address);
   }
   PointerMap map;
 };

@@ -59,12 +59,12 @@ class PointerMap {
   }
   bool compact() const { return compact_; }
 
-  // Insert() where nothing stands in its way: the block is one of glibc's, not mapped by itself, in a leaf where blocks
-  // of such sites were before. False, and nothing was done, if it is not that simple.
+  // Insert() where nothing stands in its way, in a leaf where blocks were before; one of glibc's not mapped by itself,
+  // and where blocks of such sites were before. False, and nothing was done, if it is not that simple.
   __attribute__((always_inline)) bool InsertUsual(uintptr_t address, uint32_t site, uint64_t bytes) {
     if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return false;
     Leaf* leaf = regions_.FindKnown(address);
-    if (__builtin_expect(leaf == nullptr, 0)) return false;
+    if (__builtin_expect(leaf == nullptr, 0)) return !compact_ && elsewhere_.InsertUsual(address, {site, bytes});
     const uint64_t granule = GranuleOf(address);
     uint16_t& key = leaf->keys[granule];
     const uint64_t word = SizeWord(address);
@@ -79,20 +79,20 @@ class PointerMap {
     return true;
   }
 
-  // Take() in two steps, of a block that InsertUsual() would have put there: what FindUsual() gives, for Remove(). Null
-  // if it is another, or none.
-  using Place = uint16_t*;
-  __attribute__((always_inline)) Place FindUsual(uintptr_t address, Block* block) {
-    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return nullptr;
+  // Take() of a block that InsertUsual() would have put there, if `accept(block)` wants it. False if it does not, or if
+  // there is none, or one that stands otherwise.
+  template <typename Accept>
+  __attribute__((always_inline)) bool TakeUsual(uintptr_t address, Accept accept) {
+    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return false;
     Leaf* leaf = regions_.FindKnown(address);
-    if (__builtin_expect(leaf == nullptr, 0)) return nullptr;
+    if (__builtin_expect(leaf == nullptr, 0)) return !compact_ && elsewhere_.TakeUsual(address, accept);
     const uint64_t granule = GranuleOf(address);
     const uint16_t key = __atomic_load_n(&leaf->keys[granule], __ATOMIC_ACQUIRE);
-    if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address) || IsElsewhere(key), 0)) return nullptr;
-    *block = Unpack(key, HighOf(leaf, granule), address);
-    return &leaf->keys[granule];
+    if (__builtin_expect(key == 0 || (key & kHalfBit) != HalfBit(address) || IsElsewhere(key), 0)) return false;
+    if (__builtin_expect(!accept(Unpack(key, HighOf(leaf, granule), address)), 0)) return false;
+    __atomic_store_n(&leaf->keys[granule], 0, __ATOMIC_RELAXED);
+    return true;
   }
-  static void Remove(Place place) { __atomic_store_n(place, 0, __ATOMIC_RELAXED); }
 
   // `*replaced` is what stood there before (site 0: nothing): a block whose free was not seen.
   bool Insert(uintptr_t address, Block block, Block* replaced) {

@@ -46,6 +46,27 @@ class ShadowMap {
     return true;
   }
 
+  // Insert() and Take() where nothing is out of the usual, after Init(), of an address below 2^47: there were blocks in
+  // the region, and none stands there. False if it is not that simple, or `accept(block)` is.
+  __attribute__((always_inline)) bool InsertUsual(uintptr_t address, Block block) {
+    Leaf* leaf = regions_.FindKnown(address);
+    if (__builtin_expect(leaf == nullptr || block.bytes > kMaxBytes, 0)) return false;
+    uint64_t& word = leaf->words[SlotOf(address)];
+    if (__builtin_expect(__atomic_load_n(&word, __ATOMIC_RELAXED) != 0, 0)) return false;
+    __atomic_store_n(&word, Pack(block), __ATOMIC_RELAXED);
+    return true;
+  }
+  template <typename Accept>
+  __attribute__((always_inline)) bool TakeUsual(uintptr_t address, Accept accept) {
+    Leaf* leaf = regions_.FindKnown(address);
+    if (__builtin_expect(leaf == nullptr, 0)) return false;
+    uint64_t& word = leaf->words[SlotOf(address)];
+    const Block block = Unpack(__atomic_load_n(&word, __ATOMIC_RELAXED));
+    if (__builtin_expect(block.site == 0 || !accept(block), 0)) return false;
+    __atomic_store_n(&word, 0, __ATOMIC_RELAXED);
+    return true;
+  }
+
   // The block that starts at `address`, and forgets it. Site 0 if there is none.
   Block Take(uintptr_t address) {
     Leaf* leaf = regions_.Find(address);

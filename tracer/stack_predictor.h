@@ -88,10 +88,11 @@ class StackPredictor {
   static constexpr uint32_t kUnit = 16;
   static constexpr uint32_t kUnits = kRingBytes / kUnit;
   static constexpr int kSetBits = 10;
-  // A right guess earns, a wrong one costs; when nothing is left, the other kind is tried, and then none.
-  static constexpr int32_t kEarned = 3;
-  static constexpr int32_t kMostCredit = 2048;
-  static constexpr int32_t kCreditAfterRest = 128;
+  // A right guess earns one, a wrong one costs: below three of four, guessing and learning costs what it saves
+  // (cc1plus). When nothing is left, the other kind is tried, and then none.
+  static constexpr int32_t kCost = 3;
+  static constexpr int32_t kMostCredit = 4096;
+  static constexpr int32_t kCreditAfterRest = 512;
   static constexpr uint32_t kRest = 8192;
 
   static uintptr_t AddressOf(const HookFrame* hook) { return reinterpret_cast<uintptr_t>(hook); }
@@ -100,11 +101,11 @@ class StackPredictor {
   Guess* At(uint32_t position) { return reinterpret_cast<Guess*>(ring_ + uint64_t{position % kUnits} * kUnit); }
 
   const InternedStack* Right(const Guess* guess) {
-    credit_ = credit_ + kEarned > kMostCredit ? kMostCredit : credit_ + kEarned;
+    credit_ += credit_ < kMostCredit ? 1 : 0;
     return &guess->interned;
   }
   const InternedStack* Wrong() {
-    if (__builtin_expect(--credit_ < 0, 0)) {
+    if (__builtin_expect((credit_ -= kCost) < 0, 0)) {
       asleep_ = by_places_ ? kRest : 0;
       by_places_ = !by_places_;
       credit_ = kMostCredit / 2;

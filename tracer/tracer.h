@@ -271,11 +271,14 @@ inline Tracer::Freed Tracer::OnUsualFree(void* block) {
     const TakingMark mark(state);
     // Acquire: pairs with the end of Clear(), whose takings are then seen.
     if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return Freed::kOther;
-    const PointerMap::Place place = blocks_.FindUsual(reinterpret_cast<uintptr_t>(block), &taken);
-    if (__builtin_expect(place == nullptr, 0)) return Freed::kOther;
-    counter = state->counters.Known(taken.site);
-    if (__builtin_expect(counter == nullptr, 0)) return Freed::kOther;
-    PointerMap::Remove(place);
+    const auto can_be_charged = [&](Block found) {
+      taken = found;
+      counter = state->counters.Known(found.site);
+      return counter != nullptr;
+    };
+    if (__builtin_expect(!blocks_.TakeUsual(reinterpret_cast<uintptr_t>(block), can_be_charged), 0)) {
+      return Freed::kOther;
+    }
   }
   AddOwned(counter->freed_bytes, taken.bytes);
   AddOwned(counter->freed_blocks, 1);
