@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Counts what the tracer executes, by valgrind --tool=callgrind: a figure that no other program on the machine disturbs.
 
-  bench/count_instructions.py BUILD pairs DEPTH one|many    per malloc+free pair: pair_loop's batches 21 to 40
+  bench/count_instructions.py BUILD pairs DEPTH one|256|4096    per malloc+free pair: pair_loop's batches 21 to 40
   bench/count_instructions.py BUILD PROGRAM [ARGUMENT]...   per event, that is per malloc or free; stdin is passed on
 
 Prints instructions by part of the tracer and by function. A part is a set of source files: an inlined line counts for

@@ -101,7 +101,7 @@ Workload HoldBlocks(const Tools& tools, size_t bytes, double scale) {
 
 Workload Pairs(const Tools& tools, const char* depth, const char* threads, const char* paths) {
   Workload w;
-  w.name = fmt::format("pairs at depth {}{}{}", depth, *paths == 'm' ? ", 256 stacks" : "",
+  w.name = fmt::format("pairs at depth {}{}{}", depth, *paths == 'o' ? "" : fmt::format(", {} stacks", paths),
                        *threads == '2' ? ", two threads" : "");
   w.command.arguments = {tools.programs + "/pair_loop", depth, threads, paths, "2000"};
   return w;
@@ -120,8 +120,8 @@ void MeasureMemory(const Tools& tools, const Extent& extent, const std::string& 
   std::vector<Workload> workloads = MakeWorkloads(tools, extent.scale);
   for (const size_t bytes : {size_t{16}, size_t{128}}) workloads.push_back(HoldBlocks(tools, bytes, extent.scale));
   workloads.push_back(Pairs(tools, "64", "1", "one"));
-  workloads.push_back(Pairs(tools, "64", "1", "many"));
-  workloads.push_back(Pairs(tools, "16", "2", "many"));
+  workloads.push_back(Pairs(tools, "64", "1", "256"));
+  workloads.push_back(Pairs(tools, "16", "2", "256"));
   for (const Workload& workload : workloads) {
     if (workload.name.find(only) == std::string::npos || !workload.missing.empty()) continue;
     std::optional<Residency> peak;

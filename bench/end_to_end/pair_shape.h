@@ -16,18 +16,19 @@ namespace allocline::bench {
 struct PairShape {
   int depth;
   int threads;
-  bool random_tops;  // the four innermost frames are drawn from 256 for every pair
+  int tops;  // from so many ways through the innermost four frames one is drawn for every pair; 1: the same stack
 };
 
 inline std::string What(const PairShape& shape) {
-  return fmt::format("depth {}{}{}", shape.depth, shape.random_tops ? ", four random top frames" : "",
+  return fmt::format("depth {}{}{}", shape.depth,
+                     shape.tops > 1 ? fmt::format(", random tops of {} stacks", shape.tops) : "",
                      shape.threads == 2 ? ", two threads" : "");
 }
 
 inline Run RunPairs(const PairShape& shape, Variant variant, const Tools& tools) {
   Command command;
   command.arguments = {tools.programs + "/pair_loop", std::to_string(shape.depth), std::to_string(shape.threads),
-                       shape.random_tops ? "many" : "one"};
+                       shape.tops > 1 ? std::to_string(shape.tops) : "one"};
   return RunAs(variant, command, tools);
 }
 

@@ -27,16 +27,16 @@ void MeasureSampled(const Tools& tools, const Extent& extent, Scores* scores) {
       "of\n"
       "a whole program; variants by turns, median of {} rounds.\n\n",
       extent.rounds);
-  fmt::print("{:<42}{:>10}{:>14}{:>10}{:>9}\n", "", "untraced", "pass-through", "sampled", "added");
-  for (const PairShape& shape : {PairShape{16, 1, false}, PairShape{64, 1, false}, PairShape{16, 1, true}}) {
+  fmt::print("{:<48}{:>10}{:>14}{:>10}{:>9}\n", "", "untraced", "pass-through", "sampled", "added");
+  for (const PairShape& shape : {PairShape{16, 1, 1}, PairShape{64, 1, 1}, PairShape{16, 1, 256}}) {
     const Rounds rounds =
         Alternate(variants, extent.rounds, [&](Variant variant) { return RunPairs(shape, variant, tools); });
     const double added = MedianAdded(rounds.at(Variant::kSampled), rounds.at(Variant::kPassThrough));
-    fmt::print("{:<42}{:>10.1f}{:>14.1f}{:>10.1f}{:>9.1f}\n", What(shape),
+    fmt::print("{:<48}{:>10.1f}{:>14.1f}{:>10.1f}{:>9.1f}\n", What(shape),
                MedianOf(rounds.at(Variant::kUntraced), Nanoseconds),
                MedianOf(rounds.at(Variant::kPassThrough), Nanoseconds),
                MedianOf(rounds.at(Variant::kSampled), Nanoseconds), added);
-    if (!shape.random_tops)
+    if (shape.tops == 1)
       scores->AtMost("sampled, added to a pair passed through: " + What(shape), goals::kSampledPairNs, added, " ns");
   }
   const Workload json = ParseJson(tools, extent.scale);
@@ -44,7 +44,7 @@ void MeasureSampled(const Tools& tools, const Extent& extent, Scores* scores) {
       Alternate(variants, extent.rounds, [&](Variant variant) { return RunAs(variant, json.command, tools); });
   const auto cpu = [](const Run& run) { return run.usage.cpu_s; };
   const double ratio = MedianRatio(rounds.at(Variant::kSampled), rounds.at(Variant::kUntraced), cpu);
-  fmt::print("{:<42}{:>8.2f} s{:>13.2f}x{:>9.2f}x\n\n", json.name, MedianOf(rounds.at(Variant::kUntraced), cpu),
+  fmt::print("{:<48}{:>8.2f} s{:>13.2f}x{:>9.2f}x\n\n", json.name, MedianOf(rounds.at(Variant::kUntraced), cpu),
              MedianRatio(rounds.at(Variant::kPassThrough), rounds.at(Variant::kUntraced), cpu), ratio);
   scores->AtMost("sampled, CPU to untraced: " + json.name, goals::kSampledJson, ratio, "x");
 }

@@ -1,11 +1,11 @@
 // What one malloc+free pair costs under a stack of a given depth: prints CPU nanoseconds per pair.
 //
-//   pair_loop DEPTH [THREADS [PATHS [BATCHES]]]
+//   pair_loop DEPTH [THREADS [one|256|4096 [BATCHES]]]
 //
 // DEPTH counts every frame from the one that calls malloc out to the first of the thread; it is checked with
-// backtrace(). With THREADS 2 the same loop runs on two threads at once. With PATHS "many", each pair is reached
-// through one of 256 paths that differ in the innermost four frames, as a program's stacks do; else the stack stands
-// still, which is the best case for whoever remembers the last one.
+// backtrace(). With THREADS 2 the same loop runs on two threads at once. With 256 or 4096, each pair is reached through
+// one of so many paths, drawn at random, that differ in the innermost four frames; else the stack stands still, which
+// is the best case for whoever remembers the last one.
 //
 // The figure is the 20th percentile over batches of pairs, of the thread's CPU time: what the work costs when nothing
 // disturbs it. Page faults, first-seen stacks and other programs on the machine fall into the other batches. Batches
@@ -34,7 +34,6 @@ namespace {
 
 constexpr int kDeepest = 96;
 constexpr int kPairsPerBatch = 1000;
-constexpr int kVariants = 4;  // of each of the four innermost frames, with many paths
 constexpr int64_t kRunNs = 400'000'000;
 constexpr size_t kMostBatches = 20'000;
 
@@ -65,52 +64,57 @@ inline __attribute__((always_inline)) void Do(Task task) {
   free(block);
 }
 
-// ---- the four innermost frames, each in four variants
+// ---- the four innermost frames, each in so many variants
 
-template <int level, int variant>
+template <int variants, int level, int variant>
 NEVER_MERGED void Step(unsigned path, Task task);
 
+using Ways = void (*const*)(unsigned, Task);
 template <int level, int... variant>
-constexpr std::array<void (*)(unsigned, Task), sizeof...(variant)> Steps(std::integer_sequence<int, variant...>) {
-  return {&Step<level, variant>...};
+Ways Steps(std::integer_sequence<int, variant...>) {
+  static constexpr std::array<void (*)(unsigned, Task), sizeof...(variant)> kSteps = {
+      &Step<sizeof...(variant), level, variant>...};
+  return kSteps.data();
 }
 
-template <int level, int variant>
+template <int variants, int level, int variant>
 void Step(unsigned path, Task task) {
   if constexpr (level == 1) {
     Do(task);
   } else {
-    static constexpr auto kNext = Steps<level - 1>(std::make_integer_sequence<int, kVariants>{});
-    kNext[path % kVariants](path / kVariants, task);
+    Steps<level - 1>(std::make_integer_sequence<int, variants>{})[path % variants](path / variants, task);
   }
-  KeepFrame<level * kVariants + variant>();
+  KeepFrame<(variants * 4 + level) * variants + variant>();
 }
 
-constexpr auto kOutermostSteps = Steps<4>(std::make_integer_sequence<int, kVariants>{});
+template <int variants>
+void TakeWay(unsigned path, Task task) {
+  Steps<4>(std::make_integer_sequence<int, variants>{})[path % variants](path / variants, task);
+}
 
 // ---- the loop
 
 size_t g_batches = 0;  // how many to run; 0: for kRunNs
 
 struct Loop {
-  bool many_paths = false;
+  int paths = 1;                 // 1, 256 or 4096
   std::vector<int64_t> batches;  // ns each
 
   void Batch(unsigned* random) const {
-    if (!many_paths) {
+    if (paths == 256) {
+      for (int i = 0; i < kPairsPerBatch; ++i) TakeWay<4>(Draw(random) >> 24, Task::kPair);
+    } else if (paths == 4096) {
+      for (int i = 0; i < kPairsPerBatch; ++i) TakeWay<8>(Draw(random) >> 20, Task::kPair);
+    } else {
       for (int i = 0; i < kPairsPerBatch; ++i) Do(Task::kPair);
-      return;
-    }
-    for (int i = 0; i < kPairsPerBatch; ++i) {
-      *random = *random * 1664525u + 1013904223u;
-      const unsigned path = *random >> 24;
-      kOutermostSteps[path % kVariants](path / kVariants, Task::kPair);
     }
   }
 
+  static unsigned Draw(unsigned* random) { return *random = *random * 1664525u + 1013904223u; }
+
   void MeasureDepth() const {
-    if (many_paths) {
-      kOutermostSteps[0](0, Task::kMeasureDepth);
+    if (paths > 1) {
+      TakeWay<4>(0, Task::kMeasureDepth);
     } else {
       Do(Task::kMeasureDepth);
     }
@@ -167,11 +171,11 @@ double RunAtDepth(Loop* loop) {
   return static_cast<double>(*p20) / kPairsPerBatch;
 }
 
-bool g_many_paths = false;
+int g_paths = 1;
 pthread_barrier_t g_start;
 
 void* ThreadMain(void* result) {
-  Loop loop{g_many_paths, {}};
+  Loop loop{g_paths, {}};
   pthread_barrier_wait(&g_start);
   *static_cast<double*>(result) = RunAtDepth(&loop);
   return nullptr;
@@ -182,10 +186,11 @@ void* ThreadMain(void* result) {
 int main(int argc, char** argv) {
   g_depth = argc > 1 ? atoi(argv[1]) : 16;
   const int threads = argc > 2 ? atoi(argv[2]) : 1;
-  g_many_paths = argc > 3 && strcmp(argv[3], "many") == 0;
+  g_paths = argc > 3 && strcmp(argv[3], "one") != 0 ? atoi(argv[3]) : 1;
+  if (g_paths != 1 && g_paths != 256 && g_paths != 4096) return 2;
   if (argc > 4) g_batches = strtoull(argv[4], nullptr, 10);
   if (threads == 1) {
-    Loop loop{g_many_paths, {}};
+    Loop loop{g_paths, {}};
     printf("%.2f\n", RunAtDepth(&loop));
     return 0;
   }
