@@ -66,6 +66,9 @@ ThreadRecord RecordOf(const RecordedThread& thread) {
   record.kind = static_cast<uint32_t>(thread.kind);
   record.tid = thread.tid;
   record.threads_served = thread.threads_served;
+  for (const auto& [site, counters] : thread.counters) {
+    if (site == 0) record.counted_bytes += counters.live_bytes();
+  }
   memcpy(record.name, thread.name.data(), std::min(thread.name.size(), sizeof(record.name)));
   return record;
 }
@@ -117,7 +120,7 @@ size_t RecordingBuilder::AddThread(const RecordedThread& thread) {
 }
 
 void RecordingBuilder::AddCounters(size_t thread, SiteId site, const SiteCounters& counters) {
-  assert(site != 0 && site < sites_.size());
+  assert(site < sites_.size());
   threads_.at(thread).counters.emplace_back(site, counters);
 }
 

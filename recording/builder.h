@@ -34,6 +34,7 @@ class RecordingBuilder {
   SiteId AddSite(std::span<const format::Frame> stack);
   // Gives the index to use with AddCounters. thread.counters are added too.
   size_t AddThread(const RecordedThread& thread);
+  // Site 0: blocks without a stack.
   void AddCounters(size_t thread, SiteId site, const SiteCounters& counters);
   // Growth for one site may be given in parts and in any order.
   void AddSnapshot(const RecordedSnapshot& snapshot);

@@ -37,7 +37,7 @@ namespace allocline::format {
 
 inline constexpr char kMagic[8] = {'A', 'L', 'L', 'O', 'C', 'L', 'N', '\n'};
 inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 0;
+inline constexpr uint16_t kMinorVersion = 1;
 inline constexpr uint32_t kByteOrderMark = 0x01020304;
 inline constexpr uint32_t kPageBytes = 4096;
 inline constexpr uint32_t kHeaderBytes = 4096;
@@ -105,6 +105,8 @@ enum StateBit : uint32_t {
   kStateInMemory = 1u << 4,    // the output directory refused the file: this lived in a memfd
   kStateTableFull = 1u << 5,   // a table reached its address space limit or the extent directory is full
   kStateNotGlibc = 1u << 6,    // the allocator behind us is not glibc's; `allocator` names it
+  kStateSampled = 1u << 7,     // 1.1: since `sampled_ns` blocks are sampled, one in sample_interval_bytes
+  kStateTotalsOnly = 1u << 8,  // 1.1: since `totals_ns` no stacks are taken at all; the totals go on
 };
 
 // Used bytes of a table. atomic: release store by the writer, acquire load by readers.
@@ -160,6 +162,13 @@ struct FileHeader {
   // --- checks (kFlagVerify)
   uint64_t verified_stacks;   // atomic: stacks compared with libunwind's
   uint64_t different_stacks;  // atomic: how many of them differed
+  // --- sampling (1.1). The times are CLOCK_MONOTONIC; 0: not, or from the start on (kStateSampled tells)
+  uint64_t sample_interval_bytes;  // atomic: R of recording/sampling.h. 0: all blocks are recorded
+  uint64_t sampled_ns;             // atomic: when recording every block ended, for tracer_budget_bytes were used up
+  uint64_t sampled_live_bytes;     // atomic: what was live then
+  uint64_t totals_ns;              // atomic: when sampling ended, for the same reason
+  uint64_t totals_live_bytes;      // atomic
+  uint64_t tracer_budget_bytes;    // what the tracer may hold, pointer map apart; 0: no limit
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);
@@ -183,6 +192,7 @@ enum class VirtualKind : uint32_t {
   kOverflow = 3,   // the only frame of kOverflowSite
   kInherited = 4,  // reserved
   kPython = 5,     // payload: id in kVirtualFrames (reserved)
+  kSampled = 6,    // 1.1, payload: R. Outermost frame of a stack whose counters are estimates (sampling.h)
 };
 enum class TruncationReason : uint32_t {
   kTooDeep = 1,        // more than kMaxDepth frames: the innermost kMaxDepth are kept
@@ -216,6 +226,11 @@ struct NodeRecord {
 static_assert(sizeof(NodeRecord) == 16);
 
 // Site i is record i. Site 0 is no site; site 1 takes what could not be attributed.
+//
+// 1.1: the counters of site 0 count blocks without a stack, in bytes as the allocator rounds them: while sampling,
+// every block but those that are recorded exactly, samples included. So live = all sites that are not sampled + site 0,
+// and is exact; sampled sites say whose site 0's part is. A free counts there also for a block whose allocation was not
+// seen (before the start, or clear()).
 struct SiteRecord {
   uint32_t node;  // tag, atomic, release
 };
@@ -261,7 +276,10 @@ struct ThreadRecord {
   char name[16];            // atomic bytes: as in /proc/PID/task/TID/comm, refreshed now and then
   int64_t pending_bytes;    // atomic: not yet in FileHeader.live_bytes
   int64_t pending_peak;     // atomic: highest pending_bytes since the last flush
-  uint64_t reserved[10];
+  // 1.1, atomic: of what the thread's counter of site 0 has live, how much is in pending_bytes or
+  // FileHeader.live_bytes.
+  int64_t counted_bytes;
+  uint64_t reserved[9];
 };
 static_assert(sizeof(ThreadRecord) == 128);
 
@@ -297,7 +315,7 @@ static_assert(sizeof(Segment) == 24);
 // A labelled copy of all counters, summed over threads, written as the difference from the snapshot before it.
 // Followed by: label (label_bytes, UTF-8 by custom, any bytes in truth), then payload_bytes of varints, padding to 8.
 //
-// The payload holds `entry_count` entries by rising site: LEB128 of
+// The payload holds `entry_count` entries by rising site, 0 among them: LEB128 of
 //   site - previous site (first: site), then the growth since the snapshot before (record order; first: since zero) of
 //   allocated_bytes, allocated_blocks, freed_bytes, freed_blocks.
 // So the value at snapshot k is the sum of the entries of snapshots 0..k.

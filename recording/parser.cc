@@ -55,6 +55,7 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   RETURN_IF_ERROR(CheckStacks());
   ChargeCounters();
   ChargeSnapshots();
+  FindSampledSites();
   SumUp();
   return std::move(recording_);
 }
@@ -80,7 +81,7 @@ absl::Status RecordingParser::ReadThreads() {
                                    .threads_served = record.threads_served,
                                    .name = std::string(record.name, strnlen(record.name, sizeof(record.name))),
                                    .counters = {}});
-    unflushed_live_ = Add(unflushed_live_, record.pending_bytes);
+    unflushed_live_ = Add(unflushed_live_, Add(record.pending_bytes, Negative(record.counted_bytes)));
     if (record.peak_epoch == recording_.header_.peak_epoch) {
       above_live_ = std::max(above_live_, Add(record.pending_peak, Negative(record.pending_bytes)));
     }
@@ -230,19 +231,50 @@ void RecordingParser::ChargeSnapshots() {
   if (changed > 0) recording_.damage_.push_back(fmt::format("{} snapshots count for stacks that are missing", changed));
 }
 
+// A sampled stack has the mark as its outermost frame.
+void RecordingParser::FindSampledSites() {
+  const std::vector<RecordedNode>& nodes = recording_.nodes_;
+  const auto is_mark = [&](NodeId node) {
+    return nodes[node].parent == 0 && format::IsVirtual(nodes[node].frame) &&
+           format::KindOf(nodes[node].frame) == format::VirtualKind::kSampled;
+  };
+  bool any = false;
+  for (NodeId node = 1; node < nodes.size() && !any; ++node) any = is_mark(node);
+  if (!any) return;
+  std::vector<uint64_t>& intervals = recording_.sample_intervals_;
+  intervals.resize(recording_.sites_.size());
+  constexpr uint64_t kUnknown = ~uint64_t{0};
+  std::vector<uint64_t> of_node(nodes.size(), kUnknown);
+  of_node[0] = 0;
+  std::vector<NodeId> path;
+  for (SiteId site = 1; site < intervals.size(); ++site) {
+    NodeId node = recording_.sites_[site];
+    path.clear();
+    // CheckStacks() has made sure that it ends.
+    for (; node < nodes.size() && of_node[node] == kUnknown && !is_mark(node); node = nodes[node].parent) {
+      path.push_back(node);
+    }
+    uint64_t interval = 0;
+    if (node < nodes.size()) interval = is_mark(node) ? format::PayloadOf(nodes[node].frame) : of_node[node];
+    for (const NodeId passed : path) of_node[passed] = interval;
+    intervals[site] = interval;
+  }
+}
+
 // Live: the counters are exact to the event, the totals are flushed now and then and miss a share while a thread is at
 // it. So the counters decide, unless they were caught on the move or are not all there.
 // Peak: as if the thread whose unflushed share was highest flushed now.
 void RecordingParser::SumUp() {
-  const int64_t flushed = Add(static_cast<int64_t>(recording_.header_.live_bytes), unflushed_live_);
+  std::vector<SiteCounters> sums = recording_.Counters();
+  const int64_t flushed =
+      Add(Add(static_cast<int64_t>(recording_.header_.live_bytes), unflushed_live_), sums[0].live_bytes());
   int64_t live = flushed;
   uint64_t negative = 0;
   if (counters_.quiet() && !map_.Torn(TableKind::kCounters)) {
     live = 0;
-    std::vector<SiteCounters> sums = recording_.Counters();
     for (SiteId site = 0; site < sums.size(); ++site) {
-      live = Add(live, sums[site].live_bytes());
-      negative += site != format::kOverflowSite && (sums[site].live_bytes() < 0 || sums[site].live_blocks() < 0);
+      if (recording_.SampleInterval(site) == 0) live = Add(live, sums[site].live_bytes());
+      negative += site > format::kOverflowSite && (sums[site].live_bytes() < 0 || sums[site].live_blocks() < 0);
     }
   }
   if (negative > 0) {

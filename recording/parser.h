@@ -46,9 +46,11 @@ class RecordingParser {
   absl::Status CheckStacks();
   void ChargeCounters();
   void ChargeSnapshots();
+  void FindSampledSites();
   void SumUp();
 
   bool Exists(uint64_t site) const {
+    if (site == 0) return recording_.header_.sample_interval_bytes != 0;  // blocks without a stack
     return site == format::kOverflowSite || (site < recording_.sites_.size() && recording_.sites_[site] != 0);
   }
   size_t ThreadOf(uint32_t record);
@@ -59,7 +61,7 @@ class RecordingParser {
   static constexpr size_t kNotWritten = SIZE_MAX;
   std::vector<size_t> thread_of_record_;  // index in recording_.threads_
   uint64_t threads_without_record_ = 0;
-  int64_t unflushed_live_ = 0;  // of all threads
+  int64_t unflushed_live_ = 0;  // of all threads, site 0 apart
   int64_t above_live_ = 0;      // by how much the unflushed share of one thread was higher than it is now
 };
 

@@ -46,6 +46,14 @@ std::vector<SiteCounters> Recording::CountersAt(size_t index) const {
   return sum;
 }
 
+SiteCounters Recording::Totals(const std::vector<SiteCounters>& counters) const {
+  SiteCounters total;
+  for (SiteId site = 0; site < counters.size(); ++site) {
+    if (SampleInterval(site) == 0) total += counters[site];
+  }
+  return total;
+}
+
 absl::StatusOr<size_t> Recording::FindSnapshot(std::string_view label) const {
   for (size_t i = snapshots_.size(); i-- > 0;) {
     if (snapshots_[i].label == label) return i;

@@ -120,6 +120,12 @@ class Recording {
   // The last snapshot labelled `label`; NotFound lists the labels there are.
   absl::StatusOr<size_t> FindSnapshot(std::string_view label) const;
 
+  // R of a site whose counters are estimates (recording/sampling.h), 0 if they are exact. Counters of site 0 are of
+  // blocks without a stack: together with the exact ones they are the totals, which estimated ones are no part of.
+  uint64_t SampleInterval(SiteId site) const { return site < sample_intervals_.size() ? sample_intervals_[site] : 0; }
+  // The sum of what is exact.
+  SiteCounters Totals(const std::vector<SiteCounters>& counters) const;
+
   // Frames of a site, most recent first. Empty for an unknown site, shorter than it was if nodes are missing.
   std::vector<format::Frame> Stack(SiteId site) const;
   // The module a native frame lies in, or nullptr.
@@ -139,6 +145,7 @@ class Recording {
   std::string path_;
   uint64_t file_bytes_ = 0;
   uint64_t live_bytes_ = 0, peak_bytes_ = 0;
+  std::vector<uint64_t> sample_intervals_;  // by SiteId; empty where nothing was sampled
   std::vector<RecordedModule> modules_;
   std::vector<uint32_t> modules_by_start_;
   std::vector<RecordedNode> nodes_;

@@ -128,7 +128,7 @@ absl::StatusOr<RecordedSnapshot> ParseSnapshot(std::string_view record) {
       if (in == nullptr)
         return absl::InvalidArgumentError(fmt::format("entry {} of a snapshot ends within a number", i));
     }
-    if (numbers[0] == 0 || numbers[0] > UINT32_MAX - site) {
+    if ((numbers[0] == 0 && i > 0) || numbers[0] > UINT32_MAX - site) {
       return absl::InvalidArgumentError(
           fmt::format("entry {} of a snapshot goes from site {} on by {}", i, site, numbers[0]));
     }

@@ -273,7 +273,14 @@ uint64_t RecordingWriter::PublishedPrefix(TableKind kind) const {
 void RecordingWriter::FillHeaderOfChild(const FileHeader& parent) {
   FillHeader(identity_);
   memcpy(header_->allocator, parent.allocator, sizeof parent.allocator);
-  header_->state |= parent.state & (format::kStateNoUnwinder | format::kStateNotGlibc);
+  header_->state |= parent.state & (format::kStateNoUnwinder | format::kStateNotGlibc | format::kStateSampled |
+                                    format::kStateTotalsOnly);
+  header_->sample_interval_bytes = parent.sample_interval_bytes;
+  header_->sampled_ns = parent.sampled_ns;
+  header_->sampled_live_bytes = parent.sampled_live_bytes;
+  header_->totals_ns = parent.totals_ns;
+  header_->totals_live_bytes = parent.totals_live_bytes;
+  header_->tracer_budget_bytes = parent.tracer_budget_bytes;
   header_->peak_slack_bytes = parent.peak_slack_bytes;
   header_->container_limit_bytes = parent.container_limit_bytes;
 }

@@ -48,7 +48,9 @@ StatisticDiff DiffOf(const GroupSum& now, const GroupSum& before) {
           .total_bytes = now.total_bytes,
           .total_blocks = now.total_blocks,
           .total_bytes_diff = static_cast<int64_t>(now.total_bytes - before.total_bytes),
-          .total_blocks_diff = static_cast<int64_t>(now.total_blocks - before.total_blocks)};
+          .total_blocks_diff = static_cast<int64_t>(now.total_blocks - before.total_blocks),
+          .variance = now.variance,
+          .diff_variance = now.variance + before.variance};
 }
 
 }  // namespace

@@ -22,6 +22,12 @@ struct StatisticDiff {
   int64_t count = 0, count_diff = 0;
   uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated, as of the new profile
   int64_t total_bytes_diff = 0, total_blocks_diff = 0;
+  double variance = 0;  // of `size`
+  double diff_variance =
+      0;  // of `size_diff`: that of both. Of two moments of one run it is less, as many blocks are the same
+
+  double size_error() const { return ErrorBound(variance); }
+  double diff_error() const { return ErrorBound(diff_variance); }
 
   double average() const { return count == 0 ? 0 : static_cast<double>(size) / static_cast<double>(count); }
 };

@@ -72,8 +72,10 @@ void FrameResolver::AddResolved(format::Frame frame, const RecordedModule* modul
                                                 .level = LevelOf(source, resolved.level),
                                                 .inlined = source.inlined}));
   }
-  bool is_domain = format::IsVirtual(frame) && format::KindOf(frame) == format::VirtualKind::kDomain;
-  if (locations_.size() == begin && !is_domain) locations_.push_back(AddUnresolved(module, frame));
+  // A domain, or that it is an estimate, is told of the whole stack.
+  const bool is_mark = format::IsVirtual(frame) && (format::KindOf(frame) == format::VirtualKind::kDomain ||
+                                                    format::KindOf(frame) == format::VirtualKind::kSampled);
+  if (locations_.size() == begin && !is_mark) locations_.push_back(AddUnresolved(module, frame));
   ranges_[frame] = {begin, static_cast<uint32_t>(locations_.size())};
 }
 

@@ -13,6 +13,7 @@ GroupSum SumOf(const Site& site) {
           .live_blocks = site.live_blocks,
           .total_bytes = site.total_bytes,
           .total_blocks = site.total_blocks,
+          .variance = site.variance,
           .has_live = site.live_bytes != 0 || site.live_blocks != 0,
           .has_any = true};
 }
@@ -22,6 +23,7 @@ void AddTo(GroupSum& sum, const GroupSum& more) {
   sum.live_blocks += more.live_blocks;
   sum.total_bytes += more.total_bytes;
   sum.total_blocks += more.total_blocks;
+  sum.variance += more.variance;
   sum.has_live |= more.has_live;
   sum.has_any |= more.has_any;
 }
@@ -36,22 +38,22 @@ std::vector<GroupSum> SubtreeSums(const Profile& profile) {
   return sums;
 }
 
-// Which nodes repeat the group of one of their callers.
-std::vector<bool> FindRepeats(const std::vector<StackNode>& nodes, const std::vector<GroupId>& groups,
-                              size_t group_count) {
+// How many callers of each node have its group.
+std::vector<uint32_t> FindRepeats(const std::vector<StackNode>& nodes, const std::vector<GroupId>& groups,
+                                  size_t group_count) {
   std::vector<uint32_t> first_callee(nodes.size() + 1, 0), callees(nodes.size());
   for (StackId id = 1; id < nodes.size(); ++id) ++first_callee[nodes[id].parent + 1];
   std::partial_sum(first_callee.begin(), first_callee.end(), first_callee.begin());
   std::vector<uint32_t> next = first_callee;
   for (StackId id = 1; id < nodes.size(); ++id) callees[next[nodes[id].parent]++] = id;
 
-  std::vector<bool> repeats(nodes.size(), false);
+  std::vector<uint32_t> repeats(nodes.size(), 0);
   std::vector<uint32_t> on_path(group_count, 0);
   next = first_callee;  // now: the callee to visit next
   for (StackId at = kRootStack;;) {
     if (next[at] < first_callee[at + 1]) {
       at = callees[next[at]++];
-      repeats[at] = on_path[groups[nodes[at].location]]++ > 0;
+      repeats[at] = on_path[groups[nodes[at].location]]++;
     } else if (at != kRootStack) {
       --on_path[groups[nodes[at].location]];
       at = nodes[at].parent;
@@ -64,11 +66,13 @@ std::vector<bool> FindRepeats(const std::vector<StackNode>& nodes, const std::ve
 void SumCumulative(const Profile& profile, const std::vector<GroupId>& groups, bool once_per_stack,
                    std::vector<GroupSum>& sums) {
   const std::vector<StackNode>& nodes = profile.stacks().nodes();
-  std::vector<bool> repeats;
-  if (once_per_stack) repeats = FindRepeats(nodes, groups, sums.size());
+  const std::vector<uint32_t> repeats = FindRepeats(nodes, groups, sums.size());
   std::vector<GroupSum> subtrees = SubtreeSums(profile);
   for (StackId id = 1; id < nodes.size(); ++id) {
-    if (!once_per_stack || !repeats[id]) AddTo(sums[groups[nodes[id].location]], subtrees[id]);
+    if (once_per_stack && repeats[id] > 0) continue;
+    // What is charged k times over has k^2 times the variance: 1 + 3 + 5 + ...
+    subtrees[id].variance *= 2 * repeats[id] + 1;
+    AddTo(sums[groups[nodes[id].location]], subtrees[id]);
   }
 }
 

@@ -16,6 +16,7 @@ namespace allocline {
 struct GroupSum {
   int64_t live_bytes = 0, live_blocks = 0;
   uint64_t total_bytes = 0, total_blocks = 0;
+  double variance = 0;    // of live_bytes
   bool has_live = false;  // some site of it has live blocks: tracemalloc would know the group
   bool has_any = false;   // some site of it has been counted at all
 };

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "recording/sampling.h"
 #include "report/frame_resolver.h"
 #include "report/profile_builder.h"
 #include "report/thread_split.h"
@@ -33,7 +34,7 @@ class ProfileLoader {
     } else {
       AddSites();
     }
-    return AttributeProblems(std::move(builder_).Build(UserLineRule(options_.user_line)));
+    return AttributeProblems(WithTotals(std::move(builder_).Build(UserLineRule(options_.user_line))));
   }
 
  private:
@@ -128,6 +129,7 @@ class ProfileLoader {
       site.live_blocks = counters.live_blocks();
       site.total_bytes = counters.allocated_bytes;
       site.total_blocks = counters.allocated_blocks;
+      site.variance = EstimateVariance(site.live_bytes, site.live_blocks, recording_.SampleInterval(id));
       builder_.AddSite(site);
     }
   }
@@ -142,6 +144,7 @@ class ProfileLoader {
       for (uint32_t thread : threads) {
         of_site.push_back({thread, recording_.threads()[thread].counters[next[thread]++].second});
       }
+      if (id == 0) continue;  // blocks without a stack
       ThreadSplit split = SplitByThread(of_site);
       Site site = SiteOf(id);
       for (const ThreadShare& share : split.shares) {
@@ -151,6 +154,7 @@ class ProfileLoader {
         site.live_blocks = share.live_blocks;
         site.total_bytes = share.total_bytes;
         site.total_blocks = share.total_blocks;
+        site.variance = EstimateVariance(site.live_bytes, site.live_blocks, recording_.SampleInterval(id));
         builder_.AddSite(site);
       }
       if (!split.exact) builder_.summary().shared_bytes += counters_[id].live_bytes();
@@ -198,6 +202,18 @@ class ProfileLoader {
     return stands_alone && !snapshots.empty() ? &snapshots.back() : nullptr;
   }
 
+  static void FillSampling(const format::FileHeader& header, ProfileSummary* summary) {
+    const auto after_start = [&](uint64_t ns) {
+      return ns > header.start_monotonic_ns ? ns - header.start_monotonic_ns : 0;
+    };
+    summary->sample_interval_bytes = header.sample_interval_bytes;
+    summary->sampled_after_ns = after_start(header.sampled_ns);
+    summary->totals_after_ns = after_start(header.totals_ns);
+    summary->sampled_live_bytes = header.sampled_live_bytes;
+    summary->totals_live_bytes = header.totals_live_bytes;
+    summary->tracer_budget_bytes = header.tracer_budget_bytes;
+  }
+
   void FillSummary() {
     const format::FileHeader& header = recording_.header();
     ProfileSummary& summary = builder_.summary();
@@ -227,7 +243,9 @@ class ProfileLoader {
     // One thread flushes its own peak exactly; of more, each may hide up to K bytes from the total.
     uint64_t threads = 0;
     for (const RecordedThread& thread : recording_.threads()) threads += !thread.counters.empty();
-    if (threads > 1) summary.peak_slack_bytes = threads * header.peak_slack_bytes;
+    const bool sampled = header.sample_interval_bytes != 0;
+    if (threads > 1 || sampled) summary.peak_slack_bytes = threads * header.peak_slack_bytes;
+    FillSampling(header, &summary);
     summary.tracer_bytes = header.tracer_private_bytes;
     summary.nested_events = header.nested_events;
     for (SiteId id = 1; id < counters_.size(); ++id) {
@@ -241,6 +259,17 @@ class ProfileLoader {
       summary.overflow_bytes = counters_[format::kOverflowSite].live_bytes();
     }
     summary.damage = recording_.damage();
+  }
+
+  // What the sites add up to is the total, unless they are estimates.
+  Profile WithTotals(Profile profile) const {
+    if (recording_.header().sample_interval_bytes == 0) return profile;
+    const SiteCounters totals = recording_.Totals(counters_);
+    ProfileSummary summary = profile.summary();
+    // Frees of blocks that were never seen count: see format.h.
+    summary.live_bytes = std::max<int64_t>(totals.live_bytes(), 0);
+    summary.live_blocks = std::max<int64_t>(totals.live_blocks(), 0);
+    return std::move(profile).WithSummary(std::move(summary));
   }
 
   // Charges each module with a problem the live bytes whose line is unknown because of it.

@@ -134,6 +134,7 @@ struct Site {
   uint32_t thread = 0;                         // index into StackTable::threads() if split by thread, else 0
   int64_t live_bytes = 0, live_blocks = 0;     // negative only where format::kOverflowSite mixes frees in
   uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated
+  double variance = 0;                         // of live_bytes, as far as they are an estimate (recording/sampling.h)
 };
 
 // A module the symbolizer could not make full use of.
@@ -154,7 +155,7 @@ struct ProfileSummary {
   uint32_t state = 0;        // format::StateBit
   uint32_t first_errno = 0;  // why the recording could not grow, or be a file
   uint64_t elapsed_ns = 0;   // from the start of the recording to this snapshot, or to its end; 0 = not known
-  int64_t live_bytes = 0;    // sums over the sites before any filter
+  int64_t live_bytes = 0;    // before any filter. Exact also where the sites are estimates, and do not add up to it
   int64_t live_blocks = 0;
   uint64_t peak_bytes = 0;
   uint64_t peak_slack_bytes = 0;  // the true peak is at most this much higher
@@ -162,6 +163,11 @@ struct ProfileSummary {
   uint64_t container_usage_bytes = 0;
   uint64_t container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
+  // While sampling (recording/sampling.h). Of the header, whose words are explained there
+  uint64_t sample_interval_bytes = 0;
+  uint64_t sampled_after_ns = 0, totals_after_ns = 0;  // after the start; 0: from it on, or not at all (`state` tells)
+  uint64_t sampled_live_bytes = 0, totals_live_bytes = 0;
+  uint64_t tracer_budget_bytes = 0;
   uint64_t tracer_bytes = 0;                           // the tracer's own memory, pointer map and file apart
   uint64_t nested_events = 0;                          // allocations by signal handlers inside the tracer
   uint64_t truncated_blocks = 0;                       // ever allocated with a stack that is not whole

@@ -87,6 +87,7 @@ void ProfileBuilder::AddSite(const Site& given) {
   same.live_blocks += site.live_blocks;
   same.total_bytes += site.total_bytes;
   same.total_blocks += site.total_blocks;
+  same.variance += site.variance;
 }
 
 uint32_t ProfileBuilder::AddThread(const ProfileThread& given) {

@@ -48,6 +48,36 @@ std::string TracedText(const ProfileSummary& summary, const ProfileSummary* old)
   return text + "\n";
 }
 
+std::string StepText(std::string_view step, uint64_t after_ns, uint64_t live_bytes, uint64_t budget_bytes) {
+  return fmt::format("{} from {:.1f} s after the start on, when {} were live: the tracer's {} were used up", step,
+                     static_cast<double>(after_ns) / 1e9, Bytes(live_bytes), Bytes(budget_bytes));
+}
+
+// Nothing if every block is recorded.
+std::string ModeText(const ProfileSummary& summary) {
+  if ((summary.state & format::kStateSampled) == 0) return "";
+  std::string text = fmt::format("sampled, one in {}", Bytes(summary.sample_interval_bytes));
+  if (summary.sampled_after_ns != 0) {
+    text = "exact, then " +
+           StepText(text, summary.sampled_after_ns, summary.sampled_live_bytes, summary.tracer_budget_bytes);
+  }
+  text += "; totals are exact, in bytes as the allocator rounds them";
+  if ((summary.state & format::kStateTotalsOnly) != 0) {
+    text +=
+        "; " + StepText("only totals", summary.totals_after_ns, summary.totals_live_bytes, summary.tracer_budget_bytes);
+  }
+  return text;
+}
+
+// "mode: " lines: how the lines below were come by, where that is not by recording every block.
+std::string ModeLines(const ProfileSummary& summary, const ProfileSummary* old) {
+  const std::string mode = ModeText(summary), old_mode = old == nullptr ? mode : ModeText(*old);
+  if (mode.empty() && old_mode.empty()) return "";
+  if (mode == old_mode) return fmt::format("mode:     {}\n", mode);
+  const auto or_exact = [](const std::string& text) { return text.empty() ? std::string("exact") : text; };
+  return fmt::format("mode:     new: {}\nmode:     old: {}\n", or_exact(mode), or_exact(old_mode));
+}
+
 std::string MemoryText(const ProfileSummary& summary, const ProfileSummary* old) {
   std::string text = "memory:   RSS ";
   text += summary.rss_bytes == 0 ? "not known" : BytesWithChange(summary.rss_bytes, old ? &old->rss_bytes : nullptr);
@@ -104,16 +134,17 @@ std::string NotesText(const ProfileSummary& summary, const ProfileSummary* old) 
 
 std::string RenderHeader(const Profile& profile, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
-  return ProcessText(summary) + "\n" + TracedText(summary, nullptr) + MemoryText(summary, nullptr) +
-         ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) + NotesText(summary, nullptr) + "\n";
+  return ProcessText(summary) + "\n" + TracedText(summary, nullptr) + ModeLines(summary, nullptr) +
+         MemoryText(summary, nullptr) + ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) +
+         NotesText(summary, nullptr) + "\n";
 }
 
 std::string RenderDiffHeader(const Profile& profile, const Profile& old, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
   return fmt::format("new: {}\nold: {}\n", ProcessText(summary), ProcessText(old.summary())) +
-         TracedText(summary, &old.summary()) + MemoryText(summary, &old.summary()) +
-         ResolvedText(profile, options.line_of) + DroppedText(summary, &old.summary()) +
-         NotesText(summary, &old.summary()) + "\n";
+         TracedText(summary, &old.summary()) + ModeLines(summary, &old.summary()) +
+         MemoryText(summary, &old.summary()) + ResolvedText(profile, options.line_of) +
+         DroppedText(summary, &old.summary()) + NotesText(summary, &old.summary()) + "\n";
 }
 
 }  // namespace allocline

@@ -1,6 +1,7 @@
 #include "report/render_json.h"
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string_view>
 
@@ -43,6 +44,24 @@ Json DropsJson(const ProfileSummary& summary) {
   return drops;
 }
 
+Json StepJson(uint64_t interval_bytes, uint64_t after_ns, uint64_t live_bytes) {
+  return {{"interval_bytes", KnownOrNull(interval_bytes)}, {"after_ns", after_ns}, {"live_bytes", live_bytes}};
+}
+
+// "exact", and since when it is that no longer.
+Json ModeJson(const ProfileSummary& summary) {
+  const bool sampled = (summary.state & format::kStateSampled) != 0;
+  const bool totals_only = (summary.state & format::kStateTotalsOnly) != 0;
+  return {{"name", totals_only ? "totals"
+                   : sampled   ? "sampled"
+                               : "exact"},
+          {"sampled",
+           sampled ? StepJson(summary.sample_interval_bytes, summary.sampled_after_ns, summary.sampled_live_bytes)
+                   : Json(nullptr)},
+          {"totals", totals_only ? StepJson(0, summary.totals_after_ns, summary.totals_live_bytes) : Json(nullptr)},
+          {"tracer_budget_bytes", KnownOrNull(summary.tracer_budget_bytes)}};
+}
+
 Json ProfileJson(const Profile& profile, LineOf line_of) {
   const ProfileSummary& summary = profile.summary();
   ResolutionShares shares = ComputeResolution(profile, line_of);
@@ -69,6 +88,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
         {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
         {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
         {"tracer_bytes", summary.tracer_bytes}}},
+      {"mode", ModeJson(summary)},
       {"resolved",
        {{"live_bytes", shares.live_bytes},
         {"line_bytes", shares.line_bytes},
@@ -135,6 +155,7 @@ Json GroupJson(const Group& group) {
 Json StatisticJson(const Statistic& statistic) {
   Json json = GroupJson(statistic.group);
   json["size"] = statistic.size;
+  json["size_error"] = std::llround(statistic.size_error());
   json["count"] = statistic.count;
   json["average"] = statistic.count == 0 ? Json(nullptr) : Json(statistic.average());
   json["total_bytes"] = statistic.total_bytes;
@@ -145,7 +166,9 @@ Json StatisticJson(const Statistic& statistic) {
 Json StatisticJson(const StatisticDiff& diff) {
   Json json = GroupJson(diff.group);
   json["size"] = diff.size;
+  json["size_error"] = std::llround(diff.size_error());
   json["size_diff"] = diff.size_diff;
+  json["size_diff_error"] = std::llround(diff.diff_error());
   json["count"] = diff.count;
   json["count_diff"] = diff.count_diff;
   json["average"] = diff.count == 0 ? Json(nullptr) : Json(diff.average());

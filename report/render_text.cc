@@ -16,6 +16,8 @@ namespace {
 
 std::string Bytes(int64_t bytes) { return SizeText(static_cast<double>(bytes)); }
 std::string Change(int64_t bytes) { return SignedSizeText(static_cast<double>(bytes)); }
+// " ±1.2 MiB", nothing behind what is exact.
+std::string Error(double bytes) { return bytes == 0 ? "" : fmt::format(" ±{}", SizeText(bytes)); }
 
 class TextRenderer {
  public:
@@ -29,8 +31,8 @@ class TextRenderer {
 
   std::string Line(const Statistic& statistic) const {
     if (options_.tracemalloc) return Printable(Str(statistic)) + "\n";
-    std::string text =
-        fmt::format("{}: size={}, count={}", GroupName(statistic.group), Bytes(statistic.size), statistic.count);
+    std::string text = fmt::format("{}: size={}{}, count={}", GroupName(statistic.group), Bytes(statistic.size),
+                                   Error(statistic.size_error()), statistic.count);
     if (statistic.count != 0) text += fmt::format(", average={}", SizeText(statistic.average()));
     if (options_.show_totals) {
       text += fmt::format(", total={} in {}", SizeText(static_cast<double>(statistic.total_bytes)),
@@ -41,8 +43,9 @@ class TextRenderer {
 
   std::string Line(const StatisticDiff& diff) const {
     if (options_.tracemalloc) return Printable(Str(diff)) + "\n";
-    std::string text = fmt::format("{}: size={} ({}), count={} ({:+})", GroupName(diff.group), Bytes(diff.size),
-                                   Change(diff.size_diff), diff.count, diff.count_diff);
+    std::string text = fmt::format("{}: size={}{} ({}{}), count={} ({:+})", GroupName(diff.group), Bytes(diff.size),
+                                   Error(diff.size_error()), Change(diff.size_diff), Error(diff.diff_error()),
+                                   diff.count, diff.count_diff);
     if (diff.count != 0) text += fmt::format(", average={}", SizeText(diff.average()));
     if (options_.show_totals) {
       text += fmt::format(", total={} ({})", SizeText(static_cast<double>(diff.total_bytes)),
@@ -54,12 +57,14 @@ class TextRenderer {
   std::string Rest(std::span<const Statistic> rest) const {
     if (rest.empty() || options_.tracemalloc) return "";
     if (options_.cumulative) return fmt::format("{} other\n", rest.size());
-    int64_t size = 0, count = 0;
+    Statistic sum;
     for (const Statistic& statistic : rest) {
-      size += statistic.size;
-      count += statistic.count;
+      sum.size += statistic.size;
+      sum.count += statistic.count;
+      sum.variance += statistic.variance;
     }
-    return fmt::format("{} other: size={}, count={}\n", rest.size(), Bytes(size), count);
+    return fmt::format("{} other: size={}{}, count={}\n", rest.size(), Bytes(sum.size), Error(sum.size_error()),
+                       sum.count);
   }
 
   std::string Rest(std::span<const StatisticDiff> rest) const {
@@ -71,9 +76,12 @@ class TextRenderer {
       sum.size_diff += diff.size_diff;
       sum.count += diff.count;
       sum.count_diff += diff.count_diff;
+      sum.variance += diff.variance;
+      sum.diff_variance += diff.diff_variance;
     }
-    return fmt::format("{} other: size={} ({}), count={} ({:+})\n", rest.size(), Bytes(sum.size), Change(sum.size_diff),
-                       sum.count, sum.count_diff);
+    return fmt::format("{} other: size={}{} ({}{}), count={} ({:+})\n", rest.size(), Bytes(sum.size),
+                       Error(sum.size_error()), Change(sum.size_diff), Error(sum.diff_error()), sum.count,
+                       sum.count_diff);
   }
 
   template <typename Item>

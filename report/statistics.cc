@@ -92,7 +92,8 @@ absl::StatusOr<std::vector<Statistic>> ComputeStatistics(const Profile& profile,
     return Statistic{.size = sum.live_bytes,
                      .count = sum.live_blocks,
                      .total_bytes = sum.total_bytes,
-                     .total_blocks = sum.total_blocks};
+                     .total_blocks = sum.total_blocks,
+                     .variance = sum.variance};
   };
   for (GroupId group : shown) {
     const GroupSum& sum = sums[group];

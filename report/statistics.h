@@ -7,6 +7,7 @@
 #ifndef ALLOCLINE_REPORT_STATISTICS_H_
 #define ALLOCLINE_REPORT_STATISTICS_H_
 
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -27,6 +28,9 @@ std::string_view GroupByName(GroupBy by);
 
 enum class SortBy { kSize, kCount, kAverage, kTotal };
 absl::StatusOr<SortBy> ParseSortBy(std::string_view name);  // "size", "count", "average", "total"
+
+// Two-sided, of the normal law.
+inline double ErrorBound(double variance) { return 1.96 * std::sqrt(variance); }
 
 // What the blocks of a statistic have in common. A view into the profile's StackTable, which must outlive it.
 struct Group {
@@ -49,7 +53,10 @@ struct Statistic {
   int64_t size = 0;                            // live bytes
   int64_t count = 0;                           // live blocks
   uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated
+  double variance = 0;                         // of `size`; 0: it is exact
 
+  // 95 of 100 times the true size is no further off.
+  double size_error() const { return ErrorBound(variance); }
   double average() const { return count == 0 ? 0 : static_cast<double>(size) / static_cast<double>(count); }
 };
 

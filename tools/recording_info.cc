@@ -55,7 +55,9 @@ std::vector<ThreadInfo> GatherThreads(const Recording& recording) {
   std::vector<ThreadInfo> threads;
   for (const RecordedThread& thread : recording.threads()) {
     ThreadInfo info{.thread = &thread, .counters = {}};
-    for (const auto& [site, counters] : thread.counters) info.counters += counters;
+    for (const auto& [site, counters] : thread.counters) {
+      if (recording.SampleInterval(site) == 0) info.counters += counters;
+    }
     if (thread.kind == format::ThreadKind::kOrphans && !info.counters.any()) continue;  // as it should be
     threads.push_back(info);
   }

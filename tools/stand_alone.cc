@@ -16,6 +16,7 @@ class SiteCopier {
   SiteCopier(const Recording& recording, RecordingBuilder* builder) : recording_(recording), builder_(builder) {}
 
   SiteId Copy(SiteId site) {
+    if (site == 0) return 0;  // blocks without a stack
     const auto [entry, inserted] = copies_.try_emplace(site, format::kOverflowSite);
     if (inserted) {
       const std::vector<format::Frame> stack = recording_.Stack(site);
@@ -39,7 +40,7 @@ std::vector<RecordedThread> ThreadsAt(const Recording& recording, std::optional<
   if (!at) return recording.threads();
   RecordedThread all{.tid = recording.header().pid, .threads_served = 1, .name = "all threads"};
   const std::vector<SiteCounters> counters = recording.CountersAt(*at);
-  for (SiteId site = 1; site < counters.size(); ++site) {
+  for (SiteId site = 0; site < counters.size(); ++site) {
     if (counters[site].any()) all.counters.emplace_back(site, counters[site]);
   }
   return {all};

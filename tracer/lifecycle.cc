@@ -44,8 +44,12 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
     if (!have_unwinder) {
       OrRelaxed(g_tracer.recording().header().state, static_cast<uint32_t>(format::kStateNoUnwinder));
     }
-    pthread_atfork(nullptr, nullptr, [] { g_tracer.OnForkChild(); });
+    pthread_atfork([] { g_tracer.BeforeFork(); }, [] { g_tracer.AfterForkInParent(); }, [] { g_tracer.OnForkChild(); });
     NoteTrouble(g_tracer.recording());
+    if (g_settings.bad_sample != nullptr) {
+      NoteBadSetting("ALLOCLINE_SAMPLE", g_settings.bad_sample,
+                     " is no number of bytes from 4K to 1024G: every block is recorded.\n");
+    }
   } else {
     NoteCannotStart(g_tracer.recording());
   }

@@ -87,6 +87,11 @@ bool Owns(const void* block) {
   return reinterpret_cast<uintptr_t>(block) - reinterpret_cast<uintptr_t>(g_arena) < kArenaBytes;
 }
 
+void Range(uintptr_t* start, size_t* bytes) {
+  *start = reinterpret_cast<uintptr_t>(g_arena);
+  *bytes = kArenaBytes;
+}
+
 size_t UsableSize(const void* block) { return static_cast<const BootHeader*>(block)[-1].bytes; }
 
 }  // namespace boot

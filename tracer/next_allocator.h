@@ -54,6 +54,7 @@ namespace boot {
 void* Allocate(size_t bytes, size_t alignment = 16);
 bool Owns(const void* block);
 size_t UsableSize(const void* block);
+void Range(uintptr_t* start, size_t* bytes);
 }  // namespace boot
 
 }  // namespace allocline

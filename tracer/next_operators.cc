@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "tracer/loaded_object.h"
+#include "tracer/next_allocator.h"
 
 namespace allocline {
 namespace {
@@ -48,6 +50,12 @@ void FindNextOperators() {
   Bind(o.destroy_aligned, "_ZdlPvSt11align_val_t");
   Bind(o.destroy_array_aligned, "_ZdaPvSt11align_val_t");
   o.foreign = o.make != nullptr && o.destroy != nullptr && !BelongsToStandardLibrary(reinterpret_cast<void*>(o.make));
+  LoadedObject allocator{};
+  const NextAllocator* next = NextOrNull();
+  if (next != nullptr && FindObject(reinterpret_cast<uintptr_t>(next->malloc), &allocator)) {
+    o.allocator_start = allocator.start;
+    o.allocator_bytes = allocator.end - allocator.start;
+  }
   o.known.store(true, std::memory_order_release);
 }
 

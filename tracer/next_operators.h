@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 
 namespace allocline {
@@ -13,6 +14,12 @@ namespace allocline {
 struct NextOperators {
   std::atomic<bool> known{false};
   bool foreign = false;  // not libstdc++'s or libc++'s
+  // Where the library lies whose malloc is next: blocks of its own operators, if it has any, are malloc's too.
+  uintptr_t allocator_start = 0, allocator_bytes = 0;
+  template <typename Function>
+  bool IsOfAllocator(Function* function) const {
+    return reinterpret_cast<uintptr_t>(function) - allocator_start < allocator_bytes;
+  }
   void* (*make)(size_t);
   void* (*make_array)(size_t);
   void* (*make_nothrow)(size_t, const std::nothrow_t&);

@@ -122,6 +122,13 @@ void NoteTrouble(const RecordingWriter& recording) {
   Say(line);
 }
 
+void NoteBadSetting(const char* name, const char* value, const char* instead) {
+  char buffer[700];
+  Text line(buffer);
+  line.Add("allocline: ").Add(name).Add("=").AddPrintable(value).Add(instead);
+  Say(line);
+}
+
 void NoteCannotStart(const RecordingWriter& recording) {
   char buffer[1400];
   Text line(buffer);

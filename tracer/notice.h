@@ -1,4 +1,4 @@
-// The one line the tracer may write: to stderr, and only when something is wrong.
+// The lines the tracer may write: to stderr, once, and only when something is wrong.
 #ifndef ALLOCLINE_TRACER_NOTICE_H_
 #define ALLOCLINE_TRACER_NOTICE_H_
 
@@ -11,6 +11,9 @@ void InitNotice();
 
 // Says once what is wrong with the recording (disk full, output refused), if anything is. Cheap when nothing is.
 void NoteTrouble(const RecordingWriter& recording);
+
+// Says that a setting of the environment is not understood, and what `instead` is done.
+void NoteBadSetting(const char* name, const char* value, const char* instead);
 
 // Says that the program runs untraced, and why.
 void NoteCannotStart(const RecordingWriter& recording);

@@ -58,6 +58,8 @@ class PointerMap {
     return regions_.Init() && (compact_ || elsewhere_.Init());
   }
   bool compact() const { return compact_; }
+  // Where compact(): what the program may use of a block. (For one that malloc mapped by itself 8 bytes more.)
+  static uint64_t UsableBytes(uintptr_t block) { return UsableSize(SizeWord(block)); }
 
   // Insert() where nothing stands in its way, in a leaf where blocks were before; one of glibc's not mapped by itself,
   // and where blocks of such sites were before. False, and nothing was done, if it is not that simple.

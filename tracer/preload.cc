@@ -41,7 +41,7 @@ inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, 
   if (__builtin_expect(next == nullptr || boot::Owns(old), 0)) return MoveOutOfArena(old, bytes, hook);
   if (old == nullptr) return Recorded(next->realloc(nullptr, AtLeast(bytes, next)), bytes, hook);
   // The record comes out before the block may move: another thread may be given the old address before we return.
-  const allocline::Block record = g_tracer.TakeBlock(old);
+  const allocline::Tracer::Leaving record = g_tracer.TakeOut(old);
   void* block = next->realloc(old, bytes == 0 ? 0 : AtLeast(bytes, next));
   if (__builtin_expect(block == nullptr, 0)) {
     // With size 0 the block was freed (glibc); otherwise the call failed and the old block is as it was.
@@ -61,7 +61,8 @@ inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, 
 ALLOCLINE_HOOK void* malloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
-  return Recorded(next->malloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
+  void* block = next->malloc(AtLeast(bytes, next));
+  return Recorded(block, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* calloc(size_t count, size_t bytes_each) {
@@ -72,7 +73,8 @@ ALLOCLINE_HOOK void* calloc(size_t count, size_t bytes_each) {
     return nullptr;
   }
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
-  return Recorded(next->calloc(1, AtLeast(bytes, next)), bytes, HOOK_FRAME);
+  void* block = next->calloc(1, AtLeast(bytes, next));
+  return Recorded(block, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* realloc(void* old, size_t bytes) { return Reallocate(old, bytes, HOOK_FRAME); }
@@ -89,13 +91,15 @@ ALLOCLINE_HOOK void* reallocarray(void* old, size_t count, size_t bytes_each) {
 ALLOCLINE_HOOK void* memalign(size_t alignment, size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, alignment);
-  return Recorded(next->memalign(alignment, AtLeast(bytes, next)), bytes, HOOK_FRAME);
+  void* block = next->memalign(alignment, AtLeast(bytes, next));
+  return Recorded(block, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* aligned_alloc(size_t alignment, size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, alignment);
-  return Recorded(next->aligned_alloc(alignment, AtLeast(bytes, next)), bytes, HOOK_FRAME);
+  void* block = next->aligned_alloc(alignment, AtLeast(bytes, next));
+  return Recorded(block, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK int posix_memalign(void** out, size_t alignment, size_t bytes) {
@@ -113,13 +117,15 @@ ALLOCLINE_HOOK int posix_memalign(void** out, size_t alignment, size_t bytes) {
 ALLOCLINE_HOOK void* valloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, 4096);
-  return Recorded(next->valloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
+  void* block = next->valloc(AtLeast(bytes, next));
+  return Recorded(block, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK void* pvalloc(size_t bytes) {
   const NextAllocator* next = NextOrNull();
   if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, 4096);
-  return Recorded(next->pvalloc(AtLeast(bytes, next)), bytes, HOOK_FRAME);
+  void* block = next->pvalloc(AtLeast(bytes, next));
+  return Recorded(block, bytes, HOOK_FRAME);
 }
 
 ALLOCLINE_HOOK size_t malloc_usable_size(void* block) {

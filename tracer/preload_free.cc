@@ -14,10 +14,13 @@
 
 using allocline::g_next_allocator;
 using allocline::g_tracer;
+using allocline::Gate;
 using allocline::NextAllocator;
 using allocline::NextOrNull;
 using allocline::Operators;
-using Freed = allocline::Tracer::Freed;
+using allocline::ThreadState;
+using allocline::Tracer;
+using Freed = Tracer::Freed;
 namespace boot = allocline::boot;
 
 namespace {
@@ -35,9 +38,8 @@ __attribute__((noinline)) void PublishAndFree(void* block) {
   g_next_allocator.free(block);
 }
 
-inline __attribute__((always_inline)) void Free(void* block) {
-  if (block == nullptr) return;
-  switch (g_tracer.OnUsualFree(block)) {
+inline __attribute__((always_inline)) void FreeAs(Freed freed, void* block) {
+  switch (freed) {
     case Freed::kDone:
       return g_next_allocator.free(block);  // known: the block came from there
     case Freed::kPublish:
@@ -47,11 +49,32 @@ inline __attribute__((always_inline)) void Free(void* block) {
   }
 }
 
+inline __attribute__((always_inline)) void Free(void* block) {
+  if (block == nullptr) return;
+  ThreadState* state = Tracer::this_thread;
+  if (__builtin_expect(state == nullptr, 0)) return FreeOther(block);
+  if (__builtin_expect(state->gate == Gate::kOpen, 1)) return FreeAs(g_tracer.OnUsualFree(state, block), block);
+  FreeAs(g_tracer.OnUsualSampledFree(state, block), block);
+}
+
+// As for the operator new: a block is counted here if it is the allocator's own, and nothing was counted underneath.
+template <typename... Arguments>
+void DestroySampled(void* block, void (*destroy)(void*, Arguments...), Arguments... arguments) {
+  if (boot::Owns(block)) return;
+  if (!Operators().IsOfAllocator(destroy)) return destroy(block, arguments...);
+  Tracer::Leaving leaving = g_tracer.TakeOut(block);
+  const uint64_t counted_before = g_tracer.CountedHere().freed_blocks;
+  destroy(block, arguments...);
+  if (g_tracer.CountedHere().freed_blocks != counted_before) g_tracer.NoteCountedUnderneath(&leaving);
+  g_tracer.Charge(leaving);
+}
+
 // `destroy` is the next operator, for one that is not libstdc++'s.
 template <typename... Arguments>
 inline __attribute__((always_inline)) void Destroy(void* block, void (*destroy)(void*, Arguments...),
                                                    Arguments... arguments) {
   if (__builtin_expect(!Operators().foreign || destroy == nullptr, 1)) return Free(block);
+  if (block != nullptr && g_tracer.sampling()) return DestroySampled(block, destroy, arguments...);
   if (block != nullptr && Forget(block)) destroy(block, arguments...);
 }
 

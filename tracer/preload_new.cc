@@ -7,6 +7,7 @@
 #include <stddef.h>
 
 #include <new>
+#include <type_traits>
 
 #include "tracer/next_allocator.h"
 #include "tracer/next_operators.h"
@@ -46,12 +47,20 @@ inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align
   return block != nullptr ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
 }
 
-// What the next operator gave. libstdc++'s, asked when memory was short, got the block from our malloc, which recorded
+// What the next operator gives. libstdc++'s, asked when memory was short, gets the block from our malloc, which records
 // it. A foreign one's is recorded here, unless it called malloc underneath and gives out the block it got.
-void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook) {
+template <typename... Arguments>
+void* FromNext(void* (*make)(size_t, Arguments...), const allocline::HookFrame* hook, size_t bytes,
+               std::type_identity_t<Arguments>... arguments) {
+  const uint64_t counted_before = g_tracer.CountedHere().allocated_blocks;
+  void* block = make(bytes, arguments...);
   if (block == nullptr || !Operators().foreign) return block;
   const allocline::Block known = g_tracer.Find(allocline::format::kDomainMalloc, reinterpret_cast<uintptr_t>(block));
   if (known.site != 0 && known.bytes >= bytes) return block;
+  if (g_tracer.sampling()) {
+    // Samples do not tell: whether anything was counted meanwhile does. Memory that a pool had before was, then.
+    if (g_tracer.CountedHere().allocated_blocks != counted_before || !Operators().IsOfAllocator(make)) return block;
+  }
   return g_tracer.OnAlloc(block, bytes, hook);
 }
 
@@ -59,33 +68,33 @@ void* RecordForeign(void* block, size_t bytes, const allocline::HookFrame* hook)
 
 ALLOCLINE_HOOK void* operator new(size_t bytes) {
   if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make(bytes), bytes, HOOK_FRAME);
+  return FromNext(Operators().make, HOOK_FRAME, bytes);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes) {
   if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_array(bytes), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_array, HOOK_FRAME, bytes);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, const std::nothrow_t& tag) noexcept {
   if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_nothrow(bytes, tag), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_nothrow, HOOK_FRAME, bytes, tag);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
   if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_array_nothrow(bytes, tag), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_array_nothrow, HOOK_FRAME, bytes, tag);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment) {
   if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_aligned(bytes, alignment), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_aligned, HOOK_FRAME, bytes, alignment);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment) {
   if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_array_aligned(bytes, alignment), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_array_aligned, HOOK_FRAME, bytes, alignment);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
   if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_aligned_nothrow(bytes, alignment, tag), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_aligned_nothrow, HOOK_FRAME, bytes, alignment, tag);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
   if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return RecordForeign(Operators().make_array_aligned_nothrow(bytes, alignment, tag), bytes, HOOK_FRAME);
+  return FromNext(Operators().make_array_aligned_nothrow, HOOK_FRAME, bytes, alignment, tag);
 }

@@ -5,6 +5,7 @@
 
 #include "base/raw_syscall.h"
 #include "base/text.h"
+#include "recording/sampling.h"
 #include "tracer/fault_points.h"
 
 namespace allocline {
@@ -19,6 +20,22 @@ const char* Find(char** environment, const char* name) {
 }
 
 bool Is(const char* value, const char* expected) { return value != nullptr && strcmp(value, expected) == 0; }
+
+// "524288", "512K", "4M"; 0 if it is not that.
+uint64_t ParseSize(const char* text) {
+  uint64_t value = 0;
+  if (text == nullptr || *text < '0' || *text > '9') return 0;
+  for (; *text >= '0' && *text <= '9'; ++text) {
+    if (__builtin_mul_overflow(value, uint64_t{10}, &value)) return 0;
+    if (__builtin_add_overflow(value, static_cast<uint64_t>(*text - '0'), &value)) return 0;
+  }
+  const int shift = *text == 'K' || *text == 'k'   ? 10
+                    : *text == 'M' || *text == 'm' ? 20
+                    : *text == 'G' || *text == 'g' ? 30
+                                                   : 0;
+  if (shift != 0) ++text;
+  return *text == '\0' && value << shift >> shift == value ? value << shift : 0;
+}
 
 uint64_t ParseHex(const char* text) {
   uint64_t value = 0;
@@ -62,6 +79,14 @@ void Settings::Read(char** environment, const char* argv0) {
   record_mmap = Is(Find(environment, "ALLOCLINE_MMAP"), "1");
   start_stopped = Is(Find(environment, "ALLOCLINE_START"), "0");
   verify = Is(Find(environment, "ALLOCLINE_VERIFY"), "1");
+  const char* sample = Find(environment, "ALLOCLINE_SAMPLE");
+  if (sample != nullptr && sample[0] != '\0') {
+    sample_interval = ParseSize(sample);
+    if (sample_interval < kLeastSampleInterval || sample_interval > kMostSampleInterval) {
+      sample_interval = 0;
+      bad_sample = sample;
+    }
+  }
 #ifdef ALLOCLINE_FAULT_POINTS
   const char* fault = Find(environment, "ALLOCLINE_FAULT");
   g_fault = Is(fault, "row") ? Fault::kWrongRow : Is(fault, "slot") ? Fault::kUncomparedSlot : Fault::kNone;

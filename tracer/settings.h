@@ -7,14 +7,17 @@
 namespace allocline {
 
 struct Settings {
-  char directory[512] = {};    // ALLOCLINE_OUTPUT, made absolute; default: the current directory
-  char name[256] = {};         // what it was called as: a link's or a script's name, not the interpreter's
-  char executable[512] = {};   // the program we are in: /proc/self/exe
-  char reporter[512] = {};     // ALLOCLINE_PROGRAM: the `allocline` program, for log_top(); may be empty
-  uint64_t run_id = 0;         // ALLOCLINE_RUN, hexadecimal: the same in all processes of one `allocline run`
-  bool record_mmap = false;    // ALLOCLINE_MMAP=1
-  bool start_stopped = false;  // ALLOCLINE_START=0
-  bool verify = false;         // ALLOCLINE_VERIFY=1
+  char directory[512] = {};      // ALLOCLINE_OUTPUT, made absolute; default: the current directory
+  char name[256] = {};           // what it was called as: a link's or a script's name, not the interpreter's
+  char executable[512] = {};     // the program we are in: /proc/self/exe
+  char reporter[512] = {};       // ALLOCLINE_PROGRAM: the `allocline` program, for log_top(); may be empty
+  uint64_t run_id = 0;           // ALLOCLINE_RUN, hexadecimal: the same in all processes of one `allocline run`
+  bool record_mmap = false;      // ALLOCLINE_MMAP=1
+  bool start_stopped = false;    // ALLOCLINE_START=0
+  bool verify = false;           // ALLOCLINE_VERIFY=1
+  uint64_t sample_interval = 0;  // ALLOCLINE_SAMPLE=BYTES, K, M and G understood: 0 records every block
+
+  const char* bad_sample = nullptr;  // what ALLOCLINE_SAMPLE was, where that is no interval
 
   void Read(char** environment, const char* argv0);
 };

@@ -91,7 +91,7 @@ struct Payload {
 Payload Encode(uint32_t sites, unsigned char* out) {
   Payload payload;
   uint32_t previous = 0;
-  for (uint32_t site = 1; site < sites; ++site) {
+  for (uint32_t site = 0; site < sites; ++site) {  // 0: what is counted without a stack
     const Counter& now = g_now[site];
     const Counter& before = g_before[site];
     if (Same(now, before)) continue;

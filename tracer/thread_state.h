@@ -16,6 +16,7 @@
 #include "base/spin_lock.h"
 #include "recording/format.h"
 #include "recording/writer.h"
+#include "tracer/sampler.h"
 #include "tracer/stack_predictor.h"
 #include "tracer/thread_counters.h"
 #include "tracer/unwind_cfi.h"
@@ -27,6 +28,7 @@ enum class Gate : uint32_t {
   kOpen = 1,
   kInside = 2,   // in the middle of an event: what arrives now is nested (a signal handler, or libc called by us)
   kIgnored = 3,  // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
+  kSampled = 4,  // open, and blocks are sampled
 };
 
 struct ThreadState {
@@ -40,6 +42,9 @@ struct ThreadState {
   ThreadState* next;  // of all states of the process
   ThreadState* next_ended;
   ThreadCounters counters;
+  format::Counter* counted;  // of site 0: blocks without a stack. Null while every block is recorded
+  uint64_t publish_freed;    // its freed_bytes at which the thread's share is to be published
+  Sampler sampler;
   InternedStack last;              // what `stack` is in the site table
   struct VerifyRoom* verify_room;  // of verify mode: made at the first stack it compares (verify.cc)
   StackCache stack;

@@ -35,8 +35,6 @@ using format::TableKind;
 using format::ThreadKind;
 using format::ThreadRecord;
 
-constexpr uint64_t kAlive = 0xA11C0DE;
-
 // Only glibc's is known to the pointer map.
 PointerMap::Allocator NextAllocatorLayout() {
   const NextAllocator* next = NextOrNull();
@@ -70,6 +68,7 @@ bool Tracer::Start(const Settings& settings) {
   if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
     return false;
   mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
+  if (settings.sample_interval != 0) BeginSampling(settings.sample_interval);
   ready_.store(true, std::memory_order_release);
   Sample();
   return true;
@@ -89,9 +88,7 @@ bool Tracer::InitOrphans() {
 
 // ---------------------------------------------------------------- allocation
 
-void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
-  ThreadState* state = this_thread;
-  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) return OnAllocSlow(block, bytes, hook);
+void* Tracer::OnAllocOpen(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   CloseGate(state, hook);
   // The mode only now: stop() waits for those whose gate is closed.
   if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0, 0)) {
@@ -115,9 +112,9 @@ void* Tracer::OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes, 
 }
 
 void* Tracer::OnAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
-  if (!active()) {
+  if (!active() || sampling()) {  // sampling: since this thread's last event
     OpenGate(state);
-    return block;
+    return active() ? OnSampledAlloc(block, bytes, hook) : block;
   }
   SiteOfStack(state, hook, format::kDomainMalloc);
   return RecordIfKnown(state, block, bytes);
@@ -172,6 +169,7 @@ void* Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
     return block;
   }
   if (!active()) return block;
+  if (sampling()) return OnSampledAlloc(block, bytes, hook);
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, format::kDomainMalloc, &state);
   if (site != 0) RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
@@ -194,10 +192,12 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
     state->gate = Gate::kOpen;
   }
   switch (state->gate) {
-    case Gate::kOpen: {
+    case Gate::kOpen:
+    case Gate::kSampled: {
+      const Gate gate = state->gate;
       CloseGate(state, hook);
       const SiteId site = SiteOfStack(state, hook, domain);
-      OpenGate(state);
+      OpenGate(state, gate);
       return site;
     }
     case Gate::kInside:
@@ -317,10 +317,13 @@ SiteId Tracer::SiteOfCaller(uintptr_t caller, uint32_t domain) {
   return sites_.SiteOf(ChildOf(OutermostNode(domain, format::TruncationReason::kNested), caller, &reused));
 }
 
-// What stands outside the outermost native frame: the domain, if it is not malloc, and the mark of a stack cut short.
+// What stands outside the outermost native frame: that it is a sample's, or the domain, if it is not malloc, and the
+// mark of a stack cut short.
 NodeId Tracer::OutermostNode(uint32_t domain, format::TruncationReason cut) {
   NodeId node = kRootNode;
-  if (domain != format::kDomainMalloc) {
+  if (domain == kEstimated) {
+    node = sites_.Child(node, MakeVirtualFrame(format::VirtualKind::kSampled, interval_));
+  } else if (domain != format::kDomainMalloc) {
     node = sites_.Child(node, MakeVirtualFrame(format::VirtualKind::kDomain, domain));
   }
   if (__builtin_expect(cut == format::TruncationReason{}, 1)) return node;
@@ -368,6 +371,11 @@ void Tracer::InsertFailed(ThreadState* state, Block block) {
 // ---------------------------------------------------------------- deallocation
 
 bool Tracer::OnFree(void* block) {
+  if (__builtin_expect(sampling(), 0)) {
+    if (boot::Owns(block)) return false;
+    Charge(TakeOut(block));
+    return true;
+  }
   const Block taken = TakeBlock(block);
   if (taken.site == 0) return false;
   Charge(taken);
@@ -417,6 +425,7 @@ SiteId Tracer::CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool al
 // ---------------------------------------------------------------- totals
 
 void Tracer::Flush(ThreadState* state) {
+  if (state->counted != nullptr) FoldCounted(state);
   ThreadRecord& record = *state->record;
   format::FileHeader& header = recording_.header();
   // The share before the total: a reader in between may see bytes missing, never twice.
@@ -468,7 +477,7 @@ void Tracer::Sample() {
   StoreRelaxed(header.container_limit_bytes, container.limit_bytes);
   StoreRelaxed(header.tracer_private_bytes, sites_.private_bytes() + PathTable::private_bytes() +
                                                 threads_.private_bytes() + modules_.private_bytes());
-  StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes());
+  StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes() + samples_.leaf_bytes());
   StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
   sampling_.store(false, std::memory_order_release);
 }
@@ -486,10 +495,14 @@ void Tracer::TracedMemory(int64_t* live, uint64_t* peak) {
   for (uint64_t i = 0; i < count; ++i) {
     if (LoadAcquire(records[i].kind) == 0) continue;
     const int64_t pending = LoadRelaxed(records[i].pending_bytes);
-    total += pending;
+    total += pending - LoadRelaxed(records[i].counted_bytes);
     if (LoadRelaxed(records[i].peak_epoch) != epoch) continue;
     const int64_t highest = LoadRelaxed(records[i].pending_peak);
     if (highest - pending > above) above = highest - pending;
+  }
+  if (sampling()) {
+    const Counter counted = SumWithoutSite();
+    total += static_cast<int64_t>(counted.allocated_bytes - counted.freed_bytes);
   }
   uint64_t reached = LoadRelaxed(header.peak_bytes);
   const int64_t candidate = total + above;
@@ -529,6 +542,7 @@ void Tracer::Clear() {
     blocks_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
   }
   clearing_.fetch_sub(1, std::memory_order_release);
+  if (sampling()) ForgetSamples();
   pages_.TakeAll([this](uintptr_t, Block block) { ChargePage(block); });
   for (TrackedDomain& domain : tracked_) {
     domain.blocks.TakeAll([this](uintptr_t, Block block) { Charge(block); });
@@ -586,7 +600,9 @@ void Tracer::OnForkChild() {
 void Tracer::BecomeChild() {
   SpinLockHolder lock(mark_->becoming_child);
   if (!lock.held() || LoadRelaxed(mark_->alive) == kAlive || !ready()) return;
-  const bool have_file = mark_->file_open || recording_.OpenForChild();  // no handler ran after a raw clone
+  const bool handler_ran = mark_->file_open;  // none after a raw clone
+  if (!handler_ran && !fork_prepared_ && sampling()) counted_at_fork_ = SumWithoutSite();
+  const bool have_file = handler_ran || recording_.OpenForChild();
   mark_->file_open = false;
   this_thread = nullptr;
   threads_.InitAfterFork();
@@ -622,6 +638,7 @@ void Tracer::InheritLiveBlocks() {
   for (TrackedDomain& domain : tracked_) {
     domain.blocks.ForEach([&](uintptr_t, Block block) { CountAlloc(inherited, block.site, block.bytes, 1); });
   }
+  if (sampling()) InheritSamples(inherited);
   Flush(inherited);
 }
 

@@ -23,6 +23,7 @@
 #include "tracer/module_list.h"
 #include "tracer/path_table.h"
 #include "tracer/pointer_map.h"
+#include "tracer/sample_map.h"
 #include "tracer/settings.h"
 #include "tracer/site_table.h"
 #include "tracer/thread_state.h"
@@ -41,31 +42,36 @@ class Tracer {
   // --- the main path ---
 
   // The allocator returned `block` of `bytes` to the hook whose frame is `hook`. Gives `block` back.
-  void* OnAlloc(void* block, size_t bytes, const HookFrame* hook);
+  __attribute__((always_inline)) void* OnAlloc(void* block, size_t bytes, const HookFrame* hook);
 
   // The program gives `block` back. To be called before the allocator gets it. False if the block is not one of ours.
   bool OnFree(void* block);
   // The same where nothing is out of the usual. kOther: nothing was done; kPublish: done, and PublishShare() is to be
   // called.
+  // `state` is this_thread, and its gate is open.
   enum class Freed { kDone, kPublish, kOther };
-  __attribute__((always_inline)) Freed OnUsualFree(void* block);
+  __attribute__((always_inline)) Freed OnUsualFree(ThreadState* state, void* block);
   void PublishShare() { Flush(this_thread); }
+  // The same while blocks are sampled, and this is none of the samples. `state` is this_thread, not null.
+  __attribute__((always_inline)) Freed OnUsualSampledFree(ThreadState* state, void* block);
 
-  // For realloc, which may fail: take the record out, and then either charge it as freed or put it back.
-  Block TakeBlock(void* block);
-  void Charge(Block block) {
-    if (block.site == 0) return;
-    ThreadState* state = this_thread;
-    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
-      ChargeSlow(block);
-      return;
-    }
-    CountFree(state, block);
+  // For realloc, which may fail: take the records out, and then either charge the block as freed or put them back.
+  struct Leaving {
+    Block block;          // site 0: not recorded exactly
+    SampledBlock sample;  // site 0: no sample
+    uint64_t usable_bytes = 0;
+    bool counted = false;  // among the blocks without a stack, as usable_bytes
+  };
+  Leaving TakeOut(void* block);
+  // For an operator delete that may call our free underneath, which then does not know of what was taken out. What the
+  // calling thread counted tells whether it did.
+  format::Counter CountedHere() const {
+    const ThreadState* state = this_thread;
+    return state == nullptr || state->counted == nullptr ? format::Counter{} : *state->counted;
   }
-  void PutBack(void* address, Block block) {
-    Block none;
-    if (block.site != 0) blocks_.Insert(reinterpret_cast<uintptr_t>(address), block, &none);
-  }
+  void NoteCountedUnderneath(Leaving* leaving);
+  void Charge(const Leaving& leaving);
+  void PutBack(void* address, const Leaving& leaving);
 
   // --- other domains: ranges of pages, and blocks of the program's own pools ---
 
@@ -82,6 +88,8 @@ class Tracer {
 
   bool ready() const { return ready_.load(std::memory_order_acquire); }
   bool active() const { return (mode_.load(std::memory_order_relaxed) & kStopped) == 0; }
+  // Whether blocks are sampled, or only counted.
+  bool sampling() const { return (mode_.load(std::memory_order_relaxed) & kSamples) != 0; }
   void SetActive(bool on) {
     if (on) {
       mode_.fetch_and(~kStopped, std::memory_order_relaxed);
@@ -96,6 +104,7 @@ class Tracer {
   void TracedMemory(int64_t* live, uint64_t* peak);
   void ResetPeak();
   uint64_t TracerMemory() const;
+  // While blocks are sampled, only samples are found.
   Block Find(uint32_t domain, uintptr_t address);
   void OnThreadEnd(ThreadState* state) {
     if (state->gate != Gate::kWiped) threads_.Release(state);
@@ -104,6 +113,8 @@ class Tracer {
   // Before anything that touches the recording outside the main path: a forked child gets its own first. False: there
   // is none.
   bool EnsureOwnRecording();
+  void BeforeFork();
+  void AfterForkInParent();
   void OnForkChild();
   void OnExit();
   void OnUnload();
@@ -119,6 +130,7 @@ class Tracer {
 
  private:
   // What the inline halves leave. Each takes over where it stands and does the rest, so that it is a jump and no call.
+  void* OnAllocOpen(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void* OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
   void* OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes,
@@ -128,8 +140,42 @@ class Tracer {
   void* RecordAtLastSite(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, void* block, size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
-  void ChargeSlow(Block block);
+  Block TakeBlock(void* block);
   Block TakeBlockLocked(void* block);
+  void Charge(Block block) {
+    if (block.site == 0) return;
+    ThreadState* state = this_thread;
+    if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) {
+      ChargeSlow(block);
+      return;
+    }
+    CountFree(state, block);
+  }
+  void ChargeSlow(Block block);
+
+  // --- while blocks are sampled (tracer_sampling.cc)
+  bool BeginSampling(uint64_t interval);
+  // Has the thread count without stacks from now on.
+  void EnterSampling(ThreadState* state);
+  void StartSampler(ThreadState* state);
+  void* OnSampledAlloc(void* block, size_t bytes, const HookFrame* hook);
+  void* OnLook(ThreadState* state, void* block, uint64_t bytes, const HookFrame* hook);
+  bool RecordLarge(ThreadState* state, void* block, uint64_t bytes, const HookFrame* hook);
+  void RecordSample(ThreadState* state, void* block, uint64_t bytes, const HookFrame* hook);
+  enum class Direction { kAllocated, kFreed };
+  // The thread's counter of site 0. Null if there is no room, or no state.
+  format::Counter* CounterWithoutSite(ThreadState* state);
+  // What it counted goes into the thread's share of the totals.
+  void FoldCounted(ThreadState* state);
+  // Blocks without a stack that did not come the usual way. Takes a null state.
+  void CountWithoutSite(ThreadState* state, Direction direction, uint64_t bytes, uint64_t blocks);
+  // What a sample stands for, which is no part of the live total.
+  bool CountEstimate(ThreadState* state, Direction direction, const SampledBlock& sample);
+  void ChargeSample(const SampledBlock& sample);
+  uint64_t UsableBytes(const void* block) const;
+  void ForgetSamples();
+  void InheritSamples(ThreadState* inherited);
+  format::Counter SumWithoutSite() const;
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
   void Verify(ThreadState* state, const HookFrame* hook, SiteId site);
@@ -165,10 +211,10 @@ class Tracer {
     StoreRelaxed(state->gate, Gate::kInside);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
   }
-  // Release: pairs with WaitForEventsInProgress().
-  static void OpenGate(ThreadState* state) {
+  // Release: pairs with WaitForEventsInProgress(). `gate` is kOpen, or kSampled if that it was.
+  static void OpenGate(ThreadState* state, Gate gate = Gate::kOpen) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    StoreRelease(state->gate, Gate::kOpen);
+    StoreRelease(state->gate, gate);
   }
 
   // A word of the page map: the bytes of a page, and below them two flags.
@@ -188,8 +234,17 @@ class Tracer {
     bool file_open;
   };
 
+  static constexpr uint64_t kAlive = 0xA11C0DE;
+
   static constexpr uint32_t kStopped = 1;
   static constexpr uint32_t kVerifies = 2;
+  static constexpr uint32_t kSamples = 4;          // blocks are sampled, or only counted
+  static constexpr uint32_t kTotalsOnly = 8;       // only counted
+  static constexpr uint32_t kHasExactBlocks = 16;  // blocks from before we sampled may still be freed
+  static constexpr uint32_t kOtherAllocator = 32;  // not glibc's: its blocks do not say their size before them
+  static constexpr uint32_t kNotUsualSampled = kStopped | kHasExactBlocks | kOtherAllocator;
+  // Stands for malloc's domain in SiteOfStack(), for stacks under format::VirtualKind::kSampled.
+  static constexpr uint32_t kEstimated = ~uint32_t{0};
 
   std::atomic<bool> ready_{false};
   std::atomic<uint32_t> mode_{kStopped};  // 0: nothing out of the usual
@@ -202,6 +257,12 @@ class Tracer {
   ModuleList modules_;
   ThreadStates threads_;
   PointerMap blocks_;
+  SampleMap samples_;
+  uint64_t interval_ = 0;  // R: set once, before kSamples
+  uint64_t seed_ = 0;
+  std::atomic<uint64_t> threads_seeded_{0};
+  format::Counter counted_at_fork_{};
+  bool fork_prepared_ = false;
   PageMap pages_;
   format::CounterChunk* orphans_ = nullptr;  // of thread record 0, group 0: added to by anyone
   std::atomic<uint32_t> clearing_{0};        // how many threads are in Clear(): then blocks are taken under the lock
@@ -225,6 +286,7 @@ inline SiteId Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes
   if (__builtin_expect(counter == nullptr, 0)) return CountOrphan(site, bytes, blocks, true);
   AddOwned(counter->allocated_bytes, bytes);
   AddOwned(counter->allocated_blocks, blocks);
+  if (__builtin_expect(state->counted != nullptr, 0)) FoldCounted(state);  // the peak is of all together
   if (AddPending(state, bytes)) Flush(state);
   return site;
 }
@@ -260,11 +322,30 @@ inline bool Tracer::SubtractPending(ThreadState* state, uint64_t bytes) {
   return LoadRelaxed(record.pending_bytes) < -kPeakSlackBytes;
 }
 
+// ---------------------------------------------------------------- allocation, inline
+
+inline void* Tracer::OnAlloc(void* block, size_t bytes, const HookFrame* hook) {
+  ThreadState* state = this_thread;
+  if (__builtin_expect(state == nullptr, 0)) return OnAllocSlow(block, bytes, hook);
+  if (__builtin_expect(state->gate == Gate::kOpen, 1)) return OnAllocOpen(state, block, bytes, hook);
+  if (__builtin_expect(
+          state->gate != Gate::kSampled || (mode_.load(std::memory_order_relaxed) & (kStopped | kOtherAllocator)) != 0,
+          0)) {
+    return OnAllocSlow(block, bytes, hook);
+  }
+  const uint64_t usable_bytes = PointerMap::UsableBytes(reinterpret_cast<uintptr_t>(block));
+  format::Counter& counter = *state->counted;
+  if (__builtin_expect(state->sampler.MustLook(LoadRelaxed(counter.allocated_bytes) + usable_bytes), 0)) {
+    return OnLook(state, block, usable_bytes, hook);
+  }
+  AddOwned(counter.allocated_bytes, usable_bytes);
+  AddOwned(counter.allocated_blocks, 1);
+  return block;
+}
+
 // ---------------------------------------------------------------- deallocation, inline
 
-inline Tracer::Freed Tracer::OnUsualFree(void* block) {
-  ThreadState* state = this_thread;
-  if (__builtin_expect(state == nullptr || state->gate == Gate::kWiped, 0)) return Freed::kOther;
+inline Tracer::Freed Tracer::OnUsualFree(ThreadState* state, void* block) {
   Block taken;
   format::Counter* counter = nullptr;
   {
@@ -283,6 +364,18 @@ inline Tracer::Freed Tracer::OnUsualFree(void* block) {
   AddOwned(counter->freed_bytes, taken.bytes);
   AddOwned(counter->freed_blocks, 1);
   return __builtin_expect(SubtractPending(state, taken.bytes), 0) ? Freed::kPublish : Freed::kDone;
+}
+
+inline Tracer::Freed Tracer::OnUsualSampledFree(ThreadState* state, void* block) {
+  if (__builtin_expect(state->gate != Gate::kSampled, 0)) return Freed::kOther;
+  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kNotUsualSampled) != 0, 0)) return Freed::kOther;
+  if (samples_.MayHold(reinterpret_cast<uintptr_t>(block))) return Freed::kOther;
+  const uint64_t bytes = PointerMap::UsableBytes(reinterpret_cast<uintptr_t>(block));
+  format::Counter& counter = *state->counted;
+  const uint64_t freed_bytes = LoadRelaxed(counter.freed_bytes) + bytes;
+  AddOwned(counter.freed_bytes, bytes);
+  AddOwned(counter.freed_blocks, 1);
+  return __builtin_expect(freed_bytes >= state->publish_freed, 0) ? Freed::kPublish : Freed::kDone;
 }
 
 }  // namespace allocline

@@ -123,7 +123,12 @@ int Tracer::Untrack(uint32_t domain, uintptr_t address) {
 
 Block Tracer::Find(uint32_t domain, uintptr_t address) {
   if (!ready()) return {};
-  if (domain == format::kDomainMalloc) return blocks_.Find(address);
+  if (domain == format::kDomainMalloc) {
+    const Block block = blocks_.Find(address);
+    if (block.site != 0 || !sampling()) return block;
+    const SampledBlock sample = samples_.Find(address);
+    return {sample.site, sample.bytes};
+  }
   if (domain == format::kDomainMmap) {
     const Block page = pages_.Find(address & ~(uintptr_t{kPage} - 1));
     return {page.site, PageBytes(page)};

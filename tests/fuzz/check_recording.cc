@@ -34,18 +34,18 @@ std::string CheckValues(const Recording& recording) {
     }
   }
   for (const RecordedThread& thread : recording.threads()) {
-    SiteId previous = 0;
+    SiteId next = 0;
     for (const auto& [site, counters] : thread.counters) {
-      if (site <= previous || site >= sites || !counters.any()) return fmt::format("a thread counts for site {}", site);
-      previous = site;
+      if (site < next || site >= sites || !counters.any()) return fmt::format("a thread counts for site {}", site);
+      next = site + 1;
     }
   }
   for (size_t i = 0; i < recording.snapshots().size(); ++i) {
     if (recording.CountersAt(i).size() != sites) return "a snapshot of another number of sites";
-    SiteId previous = 0;
+    SiteId next = 0;
     for (const auto& [site, growth] : recording.snapshots()[i].growth) {
-      if (site <= previous || site >= sites) return fmt::format("a snapshot counts for site {}", site);
-      previous = site;
+      if (site < next || site >= sites) return fmt::format("a snapshot counts for site {}", site);
+      next = site + 1;
     }
     const auto found = recording.FindSnapshot(recording.snapshots()[i].label);
     if (!found.ok() || *found < i) return "a label that is not found";

@@ -53,7 +53,7 @@ TEST_F(LayoutDamageTest, ANewerFormatIsRefusedAndSaysWhatItIs) {
 
 TEST_F(LayoutDamageTest, AnOlderMajorVersionIsRefusedToo) {
   raw_.header().major = format::kMajorVersion - 1;
-  ExpectRefused(StatusCode::kFailedPrecondition, "format version 0.0");
+  ExpectRefused(StatusCode::kFailedPrecondition, "format version 0.");
 }
 
 TEST_F(LayoutDamageTest, ANewerMinorVersionIsRead) {

@@ -101,7 +101,7 @@ TEST_F(LostCountersTest, ASiteThatIsNotWritten) {
   ExpectLost({150, 3, 20, 1}, "130 live bytes in 2 blocks belong to stacks that are missing");
 }
 
-TEST_F(LostCountersTest, SiteZero) {
+TEST_F(LostCountersTest, SiteZeroWhereEveryBlockHasAStack) {
   raw_.record<format::CounterChunk>(TableKind::kCounters, 0).counters[0].freed_blocks = 1;
   ExpectLost({0, 0, 0, 1}, "0 live bytes in -1 blocks belong to stacks that are missing");
 }
@@ -221,7 +221,7 @@ TEST_F(RecordDamageTest, APayloadWithMoreThanItsEntriesIsDamage) {
 }
 
 TEST_F(RecordDamageTest, ASiteThatDoesNotRiseIsDamage) {
-  ExpectRefused(WithPayload({0, 10, 1, 0, 0}, 1), StatusCode::kDataLoss, "goes from site 0 on by 0");
+  ExpectRefused(WithPayload({0, 10, 1, 0, 0, 0, 10, 1, 0, 0}, 2), StatusCode::kDataLoss, "goes from site 0 on by 0");
   ExpectRefused(WithPayload({2, 10, 1, 0, 0, 0, 10, 1, 0, 0}, 2), StatusCode::kDataLoss, "goes from site 2 on by 0");
   ExpectRefused(WithPayload({2, 10, 1, 0, 0, UINT32_MAX - 1, 10, 1, 0, 0}, 2), StatusCode::kDataLoss, "on by");
 }

@@ -311,7 +311,7 @@ TEST(RenderJsonTest, AReportHoldsItsNumbersAsIntegers) {
   ASSERT_EQ(document["statistics"].size(), 1u);
   EXPECT_EQ(document["statistics"][0], json::parse(R"json({
     "name": "/src/api/client.cc:61", "file": "/src/api/client.cc", "line": 61,
-    "size": 197132288, "count": 600000, "average": 328.5538133333333,
+    "size": 197132288, "size_error": 0, "count": 600000, "average": 328.5538133333333,
     "total_bytes": 394264576, "total_blocks": 1200000})json"));
   EXPECT_EQ(document["profile"]["traced"]["live_bytes"], 194 * kMiB);
   EXPECT_EQ(document["profile"]["resolved"]["line_bytes"], 191 * kMiB);
@@ -326,7 +326,7 @@ TEST(RenderJsonTest, EveryGroupingNamesWhatItsBlocksShare) {
     json document = json::parse(
         RenderJson(profile, ComputeStatistics(profile, {.by = by}).value(), {.limit = 1, .statistics = {.by = by}}));
     json group = document["statistics"][0];
-    for (const char* number : {"size", "count", "average", "total_bytes", "total_blocks"}) group.erase(number);
+    for (const char* number : {"size", "size_error", "count", "average", "total_bytes", "total_blocks"}) group.erase(number);
     return group;
   };
   EXPECT_EQ(first(GroupBy::kFile),
