@@ -15,6 +15,8 @@
 
 #include "base/clock.h"
 #include "base/unique_fd.h"
+#include "recording/sampling.h"
+#include "tools/byte_size.h"
 #include "tools/command.h"
 #include "tools/options.h"
 #include "tools/program_check.h"
@@ -32,6 +34,7 @@ struct RunFlags {
   bool record_mmap = false;
   bool start_stopped = false;
   bool verify = false;
+  std::string sample;  // empty: not asked for
   SummaryFlags summary;
 };
 
@@ -40,6 +43,8 @@ struct RunFlags {
 Arguments TakeProgram(const CLI::App& app, Arguments* arguments) {
   auto word = arguments->begin();
   for (; word != arguments->end() && *word != "--" && word->starts_with('-'); ++word) {
+    // The one option whose value may be left out: the next word is not it.
+    if (*word == "--sample") *word += fmt::format("={}", kDefaultSampleInterval);
     const bool is_long = word->starts_with("--");
     const bool has_value = is_long ? word->find('=') != word->npos : word->size() > 2;  // --name=value, -n5
     const CLI::Option* option =
@@ -170,6 +175,13 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
   }
   const absl::StatusOr<OpenReportOptions> symbols = flags.summary.symbols.Parse();
   if (!symbols.ok()) return WithExitCode(ExitCode::kRunFailed, symbols.status());
+  uint64_t sample_interval = 0;
+  if (!flags.sample.empty()) {
+    const absl::StatusOr<uint64_t> parsed =
+        ParseByteSize("--sample", flags.sample, kLeastSampleInterval, kMostSampleInterval);
+    if (!parsed.ok()) return WithExitCode(ExitCode::kRunFailed, parsed.status());
+    sample_interval = *parsed;
+  }
   ASSIGN_OR_RETURN(const std::string file, FindProgram(flags.program.front()));
   const std::string library = TracerFor(file);
   const OutputDirectory output = PrepareOutputDirectory(flags.output_directory);
@@ -179,7 +191,8 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                                    .run_id = NewRunId(),
                                    .record_mmap = flags.record_mmap,
                                    .start_stopped = flags.start_stopped,
-                                   .verify = flags.verify};
+                                   .verify = flags.verify,
+                                   .sample_interval = sample_interval};
 
   SignalRelay relay;
   const uint64_t start_ns = MonotonicNow();
@@ -207,6 +220,9 @@ int RunMain(Arguments arguments) {
       ->capture_default_str();
   app.add_flag("--mmap", flags.record_mmap, "record anonymous mappings too, as a domain of their own");
   app.add_flag("--start-stopped", flags.start_stopped, "record nothing until the program calls allocline_start()");
+  app.add_option("--sample", flags.sample,
+                 "record one block in so many bytes, not every one (512K if no number is given)")
+      ->type_name("[=BYTES]");
   app.add_flag("--verify", flags.verify, "take every stack by libunwind too, and end with 124 if one differs (slow)");
   const std::string group = "Summary";
   app.add_option("-n,--limit", flags.summary.lines, "how many lines")

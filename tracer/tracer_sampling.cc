@@ -214,12 +214,13 @@ uint64_t Tracer::UsableBytes(const void* block) const {
 Tracer::Leaving Tracer::TakeOut(void* block) {
   Leaving leaving;
   leaving.block = TakeBlock(block);
-  if (__builtin_expect(!sampling(), 1) || leaving.block.site != 0 || !ready()) return leaving;
+  if (__builtin_expect(!sampling(), 1) || !ready()) return leaving;
+  leaving.usable_bytes = UsableBytes(block);
+  if (leaving.block.site != 0) return leaving;
   if (this_thread != nullptr && this_thread->gate == Gate::kOpen) EnterSampling(this_thread);
   leaving.sample = samples_.Take(reinterpret_cast<uintptr_t>(block));
   const bool is_exact = leaving.sample.site != 0 && leaving.sample.bytes >= interval_;
   leaving.counted = active() && !is_exact;
-  leaving.usable_bytes = UsableBytes(block);
   return leaving;
 }
 

@@ -326,7 +326,8 @@ TEST(RenderJsonTest, EveryGroupingNamesWhatItsBlocksShare) {
     json document = json::parse(
         RenderJson(profile, ComputeStatistics(profile, {.by = by}).value(), {.limit = 1, .statistics = {.by = by}}));
     json group = document["statistics"][0];
-    for (const char* number : {"size", "size_error", "count", "average", "total_bytes", "total_blocks"}) group.erase(number);
+    for (const char* number : {"size", "size_error", "count", "average", "total_bytes", "total_blocks"})
+      group.erase(number);
     return group;
   };
   EXPECT_EQ(first(GroupBy::kFile),
