@@ -38,8 +38,9 @@ class StackPredictor {
   __attribute__((always_inline)) const InternedStack* Find(NodeId before, const HookFrame* hook, StackCache* stack) {
     set_ = 0;
     if (__builtin_expect(asleep_ != 0 || epoch_plus_one_ != stack->code_epoch() + 1, 0)) return Rest();
-    const uint64_t key = by_places_ ? stack->HashOfPlaces(hook) : uint64_t{before} << 32 ^ AddressOf(hook);
-    set_ = static_cast<uint32_t>(key * 0x9E3779B97F4A7C15u >> (64 - kSetBits));  // Fibonacci hashing
+    const uint64_t key = by_places_ ? stack->HashOfPlaces(hook)
+                                    : (uint64_t{before} << 32 ^ AddressOf(hook)) + hook->return_address * kOdd;
+    set_ = static_cast<uint32_t>(key * kOdd >> (64 - kSetBits));
     uint32_t* const set = sets_[set_];
     if (IsThere(set[0]) && stack->Become(At(set[0])->top, hook)) return Right(At(set[0]));
     if (IsThere(set[1]) && stack->Become(At(set[1])->top, hook)) {
@@ -87,6 +88,7 @@ class StackPredictor {
   static constexpr uint32_t kMostFrames = 64;
   static constexpr uint32_t kUnit = 16;
   static constexpr uint32_t kUnits = kRingBytes / kUnit;
+  static constexpr uint64_t kOdd = 0x9E3779B97F4A7C15u;  // Fibonacci hashing
   static constexpr int kSetBits = 10;
   // A right guess earns one, a wrong one costs: below three of four, guessing and learning costs what it saves
   // (cc1plus). When nothing is left, the other kind is tried, and then none.
