@@ -57,6 +57,7 @@ void FindNextOperators() {
     o.allocator_bytes = allocator.end - allocator.start;
   }
   o.known.store(true, std::memory_order_release);
+  o.plain.store(!o.foreign, std::memory_order_relaxed);
 }
 
 }  // namespace allocline

@@ -13,7 +13,8 @@ namespace allocline {
 
 struct NextOperators {
   std::atomic<bool> known{false};
-  bool foreign = false;  // not libstdc++'s or libc++'s
+  std::atomic<bool> plain{false};  // known, and not foreign
+  bool foreign = false;            // not libstdc++'s or libc++'s
   // Where the library lies whose malloc is next: blocks of its own operators, if it has any, are malloc's too.
   uintptr_t allocator_start = 0, allocator_bytes = 0;
   template <typename Function>
@@ -36,6 +37,12 @@ struct NextOperators {
 
 extern NextOperators g_next_operators;
 void FindNextOperators();
+
+// Whether ours need not ask theirs: malloc and free are all there is to it. False before that is known, too.
+inline bool OperatorsArePlain() {
+  // Relaxed: who sees it uses nothing else of them.
+  return __builtin_expect(g_next_operators.plain.load(std::memory_order_relaxed), 1);
+}
 
 // Looked up at the first C++ allocation, not earlier: libstdc++ may come late.
 inline const NextOperators& Operators() {

@@ -16,8 +16,10 @@ using allocline::g_next_allocator;
 using allocline::g_tracer;
 using allocline::Gate;
 using allocline::NextAllocator;
+using allocline::NextOperators;
 using allocline::NextOrNull;
 using allocline::Operators;
+using allocline::OperatorsArePlain;
 using allocline::ThreadState;
 using allocline::Tracer;
 using Freed = Tracer::Freed;
@@ -69,13 +71,18 @@ void DestroySampled(void* block, void (*destroy)(void*, Arguments...), Arguments
   g_tracer.Charge(leaving);
 }
 
-// `destroy` is the next operator, for one that is not libstdc++'s.
-template <typename... Arguments>
-inline __attribute__((always_inline)) void Destroy(void* block, void (*destroy)(void*, Arguments...),
-                                                   Arguments... arguments) {
-  if (__builtin_expect(!Operators().foreign || destroy == nullptr, 1)) return Free(block);
+// The first use, and operators that are not libstdc++'s. `kDestroy` is the next operator.
+template <auto kDestroy, typename... Arguments>
+__attribute__((noinline)) void DestroyOther(void* block, Arguments... arguments) {
+  const auto destroy = Operators().*kDestroy;
+  if (!Operators().foreign || destroy == nullptr) return Free(block);
   if (block != nullptr && g_tracer.sampling()) return DestroySampled(block, destroy, arguments...);
   if (block != nullptr && Forget(block)) destroy(block, arguments...);
+}
+template <auto kDestroy, typename... Arguments>
+inline __attribute__((always_inline)) void Destroy(void* block, Arguments... arguments) {
+  if (OperatorsArePlain()) return Free(block);
+  DestroyOther<kDestroy>(block, arguments...);
 }
 
 }  // namespace
@@ -99,31 +106,31 @@ ALLOCLINE_HOOK void free_aligned_sized(void* block, size_t alignment, size_t byt
 }
 }
 
-ALLOCLINE_HOOK void operator delete(void* block) noexcept { Destroy(block, Operators().destroy); }
-ALLOCLINE_HOOK void operator delete[](void* block) noexcept { Destroy(block, Operators().destroy_array); }
-ALLOCLINE_HOOK void operator delete(void* block, size_t) noexcept { Destroy(block, Operators().destroy); }
-ALLOCLINE_HOOK void operator delete[](void* block, size_t) noexcept { Destroy(block, Operators().destroy_array); }
+ALLOCLINE_HOOK void operator delete(void* block) noexcept { Destroy<&NextOperators::destroy>(block); }
+ALLOCLINE_HOOK void operator delete[](void* block) noexcept { Destroy<&NextOperators::destroy_array>(block); }
+ALLOCLINE_HOOK void operator delete(void* block, size_t) noexcept { Destroy<&NextOperators::destroy>(block); }
+ALLOCLINE_HOOK void operator delete[](void* block, size_t) noexcept { Destroy<&NextOperators::destroy_array>(block); }
 ALLOCLINE_HOOK void operator delete(void* block, const std::nothrow_t&) noexcept {
-  Destroy(block, Operators().destroy);
+  Destroy<&NextOperators::destroy>(block);
 }
 ALLOCLINE_HOOK void operator delete[](void* block, const std::nothrow_t&) noexcept {
-  Destroy(block, Operators().destroy_array);
+  Destroy<&NextOperators::destroy_array>(block);
 }
 ALLOCLINE_HOOK void operator delete(void* block, std::align_val_t alignment) noexcept {
-  Destroy(block, Operators().destroy_aligned, alignment);
+  Destroy<&NextOperators::destroy_aligned>(block, alignment);
 }
 ALLOCLINE_HOOK void operator delete[](void* block, std::align_val_t alignment) noexcept {
-  Destroy(block, Operators().destroy_array_aligned, alignment);
+  Destroy<&NextOperators::destroy_array_aligned>(block, alignment);
 }
 ALLOCLINE_HOOK void operator delete(void* block, size_t, std::align_val_t alignment) noexcept {
-  Destroy(block, Operators().destroy_aligned, alignment);
+  Destroy<&NextOperators::destroy_aligned>(block, alignment);
 }
 ALLOCLINE_HOOK void operator delete[](void* block, size_t, std::align_val_t alignment) noexcept {
-  Destroy(block, Operators().destroy_array_aligned, alignment);
+  Destroy<&NextOperators::destroy_array_aligned>(block, alignment);
 }
 ALLOCLINE_HOOK void operator delete(void* block, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  Destroy(block, Operators().destroy_aligned, alignment);
+  Destroy<&NextOperators::destroy_aligned>(block, alignment);
 }
 ALLOCLINE_HOOK void operator delete[](void* block, std::align_val_t alignment, const std::nothrow_t&) noexcept {
-  Destroy(block, Operators().destroy_array_aligned, alignment);
+  Destroy<&NextOperators::destroy_array_aligned>(block, alignment);
 }

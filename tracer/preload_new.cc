@@ -18,34 +18,40 @@
 
 using allocline::g_tracer;
 using allocline::NextAllocator;
+using allocline::NextOperators;
 using allocline::NextOrNull;
 using allocline::Operators;
+using allocline::OperatorsArePlain;
 namespace boot = allocline::boot;
 
 namespace {
 
-// The block from malloc, recorded; null if there is none, or another library's operator has to be asked.
-inline __attribute__((always_inline)) void* Fast(size_t bytes, const allocline::HookFrame* hook) {
-  if (__builtin_expect(Operators().foreign, 0)) return nullptr;
+// A block of malloc. Null if there is none, or if it takes more to know where it comes from.
+inline __attribute__((always_inline)) void* FromMalloc(size_t bytes) {
+  if (!OperatorsArePlain()) return nullptr;
   const NextAllocator* next = NextOrNull();
-  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
+  if (__builtin_expect(next == nullptr, 0)) return nullptr;
   const size_t request = bytes < next->smallest_request ? next->smallest_request : bytes;
-  void* block = next->malloc(request == 0 ? 1 : request);
-  return __builtin_expect(block != nullptr, 1) ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
+  return next->malloc(request == 0 ? 1 : request);
 }
 
-inline __attribute__((always_inline)) void* FastAligned(size_t bytes, std::align_val_t alignment,
-                                                        const allocline::HookFrame* hook) {
-  if (__builtin_expect(Operators().foreign, 0)) return nullptr;
+inline __attribute__((always_inline)) void* FromMalloc(size_t bytes, std::align_val_t alignment) {
+  if (!OperatorsArePlain()) return nullptr;
   const NextAllocator* next = NextOrNull();
+  if (__builtin_expect(next == nullptr, 0)) return nullptr;
   const size_t align = static_cast<size_t>(alignment);
-  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes, align);
   const size_t least = bytes == 0 ? 1 : bytes;
   const size_t rounded = (least + align - 1) & ~(align - 1);  // aligned_alloc of C11 wants a multiple
-  if (rounded < bytes) return nullptr;
-  void* block = next->aligned_alloc(align, rounded);
-  return block != nullptr ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
+  return rounded < bytes ? nullptr : next->aligned_alloc(align, rounded);
 }
+
+inline __attribute__((always_inline)) void* FromMalloc(size_t bytes, std::nothrow_t) { return FromMalloc(bytes); }
+inline __attribute__((always_inline)) void* FromMalloc(size_t bytes, std::align_val_t alignment, std::nothrow_t) {
+  return FromMalloc(bytes, alignment);
+}
+
+size_t AlignmentOf(std::align_val_t alignment, std::nothrow_t = std::nothrow) { return static_cast<size_t>(alignment); }
+size_t AlignmentOf(std::nothrow_t = std::nothrow) { return __STDCPP_DEFAULT_NEW_ALIGNMENT__; }
 
 // What the next operator gives. libstdc++'s, asked when memory was short, gets the block from our malloc, which records
 // it. A foreign one's is recorded here, unless it called malloc underneath and gives out the block it got.
@@ -64,37 +70,47 @@ void* FromNext(void* (*make)(size_t, Arguments...), const allocline::HookFrame* 
   return g_tracer.OnAlloc(block, bytes, hook);
 }
 
+// The first use, operators that are not libstdc++'s, and no memory. `kMake` is the next operator.
+template <auto kMake, typename... Arguments>
+__attribute__((noinline)) void* MakeOther(const allocline::HookFrame* hook, size_t bytes, Arguments... arguments) {
+  if (!Operators().foreign) {
+    if (NextOrNull() == nullptr) return boot::Allocate(bytes, AlignmentOf(arguments...));
+    if (void* block = FromMalloc(bytes, arguments...)) return g_tracer.OnAlloc(block, bytes, hook);
+  }
+  return FromNext(Operators().*kMake, hook, bytes, arguments...);
+}
+
 }  // namespace
 
 ALLOCLINE_HOOK void* operator new(size_t bytes) {
-  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return FromNext(Operators().make, HOOK_FRAME, bytes);
+  if (void* block = FromMalloc(bytes)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make>(HOOK_FRAME, bytes);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes) {
-  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_array, HOOK_FRAME, bytes);
+  if (void* block = FromMalloc(bytes)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_array>(HOOK_FRAME, bytes);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, const std::nothrow_t& tag) noexcept {
-  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_nothrow, HOOK_FRAME, bytes, tag);
+  if (void* block = FromMalloc(bytes, tag)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_nothrow>(HOOK_FRAME, bytes, tag);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, const std::nothrow_t& tag) noexcept {
-  if (void* block = Fast(bytes, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_array_nothrow, HOOK_FRAME, bytes, tag);
+  if (void* block = FromMalloc(bytes, tag)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_array_nothrow>(HOOK_FRAME, bytes, tag);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment) {
-  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_aligned, HOOK_FRAME, bytes, alignment);
+  if (void* block = FromMalloc(bytes, alignment)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_aligned>(HOOK_FRAME, bytes, alignment);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment) {
-  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_array_aligned, HOOK_FRAME, bytes, alignment);
+  if (void* block = FromMalloc(bytes, alignment)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_array_aligned>(HOOK_FRAME, bytes, alignment);
 }
 ALLOCLINE_HOOK void* operator new(size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
-  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_aligned_nothrow, HOOK_FRAME, bytes, alignment, tag);
+  if (void* block = FromMalloc(bytes, alignment, tag)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_aligned_nothrow>(HOOK_FRAME, bytes, alignment, tag);
 }
 ALLOCLINE_HOOK void* operator new[](size_t bytes, std::align_val_t alignment, const std::nothrow_t& tag) noexcept {
-  if (void* block = FastAligned(bytes, alignment, HOOK_FRAME)) return block;
-  return FromNext(Operators().make_array_aligned_nothrow, HOOK_FRAME, bytes, alignment, tag);
+  if (void* block = FromMalloc(bytes, alignment, tag)) return g_tracer.OnAlloc(block, bytes, HOOK_FRAME);
+  return MakeOther<&NextOperators::make_array_aligned_nothrow>(HOOK_FRAME, bytes, alignment, tag);
 }
