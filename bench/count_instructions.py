@@ -26,6 +26,7 @@ PARTS = [
     ("the gate, the mode, control flow", r"tracer\.(h|cc)|thread_state\.(h|cc)"),
     ("counters and the live total", r"thread_counters\.h|base/atomic\.h"),
 ]
+IN_TRACER_CC = re.compile(r"::(NodeOfPath|ChildOf|TakeStack|SiteOfStack)\(")  # functions of another part than their file's
 HELPERS = re.compile(r"atomic_base\.h|/atomic$")
 
 
@@ -76,7 +77,8 @@ def costs(callgrind_file):
             file = around.get((obj, function), file)
         else:
             around[(obj, function)] = file
-        result[(obj, function, part_of(file))] += count
+        part = "nodes and sites" if IN_TRACER_CC.search(function) and file.endswith("tracer.cc") else part_of(file)
+        result[(obj, function, part)] += count
     return result
 
 
