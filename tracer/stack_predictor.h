@@ -37,7 +37,11 @@ class StackPredictor {
   // What the stack after that of `before` is, if a guess is right: then it is the last one of `stack`.
   __attribute__((always_inline)) const InternedStack* Find(NodeId before, const HookFrame* hook, StackCache* stack) {
     set_ = 0;
-    if (__builtin_expect(asleep_ != 0 || epoch_plus_one_ != stack->code_epoch() + 1, 0)) return Rest();
+    // Relaxed: as in StackCache::IsSame(). What was learnt or kept before other code came is no proof.
+    const uint32_t epoch = g_code_epoch.load(std::memory_order_relaxed);
+    if (__builtin_expect(asleep_ != 0 || epoch_plus_one_ != epoch + 1 || stack->code_epoch() != epoch, 0)) {
+      return Rest();
+    }
     const uint64_t key = by_places_ ? stack->HashOfPlaces(hook)
                                     : (uint64_t{before} << 32 ^ AddressOf(hook)) + hook->return_address * kOdd;
     set_ = static_cast<uint32_t>(key * kOdd >> (64 - kSetBits));
@@ -63,7 +67,7 @@ class StackPredictor {
     uint32_t position = next_;
     if (__builtin_expect(kUnits - position % kUnits < units, 0)) position += kUnits - position % kUnits;
     if (__builtin_expect(position > ~uint32_t{0} - 2 * kUnits, 0)) return Clear(stack.code_epoch());
-    // A stack that is described here is no stack that is described elsewhere: this first, for IsThere().
+    // First: what stood where we write now IsThere() no more.
     StoreRelaxed(next_, position + units);
     Guess* guess = At(position);
     guess->interned = interned;
@@ -129,7 +133,7 @@ class StackPredictor {
 
   uint32_t asleep_;  // for so many stacks
   bool by_places_;
-  uint32_t set_;             // of the last guess; 0: there was none
+  uint32_t set_;             // of the last guess; 0: none was made (set 0 is not learnt in)
   uint32_t epoch_plus_one_;  // code epoch of what is in the ring; 0: nothing ever was
   int32_t credit_;
   uint32_t next_;  // position

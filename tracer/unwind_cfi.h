@@ -31,21 +31,21 @@
 //   - slots beyond a mismatch: they may lie on a stack that is gone (a freed fiber). The comparison stops at the first
 //     difference;
 //   - rbp as a general register, alloca and realigned stacks: by the row's kind. A realigned frame (kLoadsCfa) keeps
-//   its
-//     CFA in a word of its own: with the same rbp it can have been entered from another height, while the old return
-//     address still lies in the gap. So that word is compared as well;
-//   - longjmp, exceptions, coroutines, swapcontext: nothing is remembered about calls and returns, only about memory,
-//   and
-//     that is compared each time. Another stack has other addresses: no joint;
+//     its CFA in a word of its own. With the same rbp it can have been entered from another height, while the old
+//     return address still lies in the gap: so that word is compared as well;
+//   - longjmp, exceptions, coroutines, swapcontext: nothing is remembered about calls and returns, only about memory.
+//     That is compared each time, and another stack has other addresses: no joint;
 //   - a stack unmapped and mapped again at the same place: compared like any other memory; and ReadableStack stands
 //     between wrong unwind information and a fault;
 //   - dlclose and other code at the same addresses: the rows are forgotten and so is the stack (code_epoch);
 //   - a signal frame, a PLT stub, hand-written code: no simple row, and libunwind takes the whole stack;
-//   - wrong unwind information, or none (a JIT's code, a stack switched by hand): reads are bounded by ReadableStack,
-//   and a
-//     word that no call instruction stands before is not taken for a return address. The stack ends there, marked as
-//     cut;
+//   - wrong unwind information, or none (a JIT's code, a stack switched by hand): reads are bounded by ReadableStack.
+//     A word that no call instruction stands before is not taken for a return address. The stack ends there, and is
+//     marked as cut;
 //   - a signal handler that allocates in the middle of all this: the gate (tracer.h) keeps it out of the cache.
+//
+// By the same argument the frames further in than the joint need not be stepped through either, if somebody knows from
+// before what they might be: Become() compares them, too, and stack_predictor.h does the guessing.
 #ifndef ALLOCLINE_TRACER_UNWIND_CFI_H_
 #define ALLOCLINE_TRACER_UNWIND_CFI_H_
 
@@ -178,8 +178,7 @@ class StackCache {
 
   // The innermost kept frame, in the hook's words.
   struct Top {
-    uintptr_t
-        hook;  // 0: there is none, or more than the slots further out is to be compared: IsSame() does not do that
+    uintptr_t hook;  // 0: there is none, or more than slots is to be compared, which IsSame() does not do
     uintptr_t return_address;
     uintptr_t caller_rbp;
     uintptr_t rbp_mask;  // all ones if the way outward depends on it

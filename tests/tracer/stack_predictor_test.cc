@@ -162,6 +162,19 @@ TEST_F(StackPredictorTest, WaysAtRandomOfAFewAreGuessedByWhatLiesWhereTheLastSta
   }
 }
 
+TEST_F(StackPredictorTest, WhatWasLearntBeforeCodeWasUnloadedIsNotGuessed) {
+  for (int round = 0; round < 20; ++round) {
+    for (int i = 0; i < 10; ++i) Go(static_cast<unsigned>(i % 2) * 0x555);
+    const uint64_t right = taker_.right;
+    if (kFramesArePlain) {
+      EXPECT_GT(right, 0u);
+    }
+    ForgetCode();
+    Go(0);  // one Hook()
+    EXPECT_EQ(taker_.right, right);
+  }
+}
+
 TEST_F(StackPredictorTest, MoreStacksThanThereIsRoomForAreRightAllTheSame) {
   for (int i = 0; i < 60'000; ++i) Go(random_());
 }
