@@ -87,7 +87,8 @@ RecordingBuilder::RecordingBuilder(const Recording& recording)
       threads_(recording.threads()),
       snapshots_(recording.snapshots()),
       symbols_(recording.symbols()),
-      differences_(recording.differences()) {
+      differences_(recording.differences()),
+      peak_copy_(recording.peak_copy()) {
   for (NodeId node = 1; node < nodes_.size(); ++node) {
     node_of_frame_.try_emplace({nodes_[node].parent, nodes_[node].frame}, node);
   }
@@ -148,6 +149,8 @@ void RecordingBuilder::AddSymbol(const RecordedSymbol& symbol) { symbols_.push_b
 
 void RecordingBuilder::AddDifference(const RecordedDifference& difference) { differences_.push_back(difference); }
 
+void RecordingBuilder::SetPeakCopy(const RecordedPeak& peak) { peak_copy_ = peak; }
+
 std::string RecordingBuilder::Build() const {
   std::map<TableKind, std::string> tables;
   for (const RecordedModule& module : modules_) tables[TableKind::kModules] += EncodeModule(module);
@@ -172,6 +175,17 @@ std::string RecordingBuilder::Build() const {
   }
 
   FileHeader header = header_;
+  memset(header.peak_copies, 0, sizeof(header.peak_copies));
+  if (peak_copy_) {
+    std::vector<format::PeakSite> sites(peak_copy_->live.empty() ? 0 : peak_copy_->live.back().first + 1);
+    for (const auto& [site, live] : peak_copy_->live) sites[site] = {live.allocated_bytes, live.allocated_blocks};
+    for (const format::PeakSite& site : sites) Append(tables[TableKind::kPeakFirst], site);
+    header.peak_copies[0] = {.sequence = 1,
+                             .live_bytes = peak_copy_->live_bytes,
+                             .monotonic_ns = peak_copy_->monotonic_ns,
+                             .site_count = static_cast<uint32_t>(sites.size()),
+                             .epoch = header.peak_epoch};
+  }
   memcpy(header.magic, format::kMagic, sizeof(header.magic));
   header.major = format::kMajorVersion;
   header.minor = format::kMinorVersion;

@@ -8,6 +8,7 @@
 #define ALLOCLINE_RECORDING_BUILDER_H_
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -42,6 +43,7 @@ class RecordingBuilder {
   void AddSnapshotOfNow(RecordedSnapshot snapshot);
   void AddSymbol(const RecordedSymbol& symbol);
   void AddDifference(const RecordedDifference& difference);
+  void SetPeakCopy(const RecordedPeak& peak);
 
   std::string Build() const;
   // Created 0600, never over an existing file unless `replace`; written beside it and renamed, so that nobody ever sees
@@ -61,6 +63,7 @@ class RecordingBuilder {
   std::vector<RecordedSnapshot> snapshots_;
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
+  std::optional<RecordedPeak> peak_copy_;
   absl::flat_hash_map<std::pair<NodeId, format::Frame>, NodeId> node_of_frame_;
   absl::flat_hash_map<NodeId, SiteId> site_of_node_;
 };

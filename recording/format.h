@@ -58,6 +58,8 @@ enum class TableKind : uint32_t {
   kTimeline = 9,       // points over time (reserved)
   kSymbols = 10,       // SymbolRecord, variable size: only in a snapshot that stands alone
   kDifferences = 11,   // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
+  kPeakFirst = 12,     // PeakSite i: what was live of site i at the peak, in FileHeader.peak_copies[0]
+  kPeakSecond = 13,    // the same, in [1]
 };
 inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
 
@@ -115,6 +117,18 @@ struct TableHead {
   uint64_t capacity;  // atomic, relaxed: bytes in extents so far
 };
 
+// A copy of what was live at every site when the process came to a new peak. There are two, written in turn, so that
+// one is whole at any instant: the one of the highest `sequence` whose `epoch` is the header's peak_epoch. A reader
+// looks at `sequence` again after it has read the sites: if it has changed, the copy was overwritten meanwhile.
+struct PeakCopy {
+  uint64_t sequence;      // atomic: 1, 2, 3, ...; 0 = none, or being written. Release: what it numbers is whole
+  uint64_t live_bytes;    // total of the process then, without what threads had not published yet
+  uint64_t monotonic_ns;  // when it was taken
+  uint32_t site_count;    // sites [0, site_count) of its table are of this copy
+  uint32_t epoch;         // peak_epoch at that time
+};
+static_assert(sizeof(PeakCopy) == 32);
+
 struct FileHeader {
   char magic[8];
   uint16_t major;
@@ -169,6 +183,9 @@ struct FileHeader {
   uint64_t totals_ns;              // atomic: when sampling ended, for the same reason
   uint64_t totals_live_bytes;      // atomic
   uint64_t tracer_budget_bytes;    // what the tracer may hold, pointer map apart; 0: no limit
+  // --- what was live at the peak
+  PeakCopy peak_copies[2];  // of kPeakFirst and kPeakSecond
+  uint64_t peak_copy_ns;    // atomic: time spent on taking them
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);
@@ -260,6 +277,13 @@ struct ChunkOwner {
   uint32_t group;
 };
 static_assert(sizeof(ChunkOwner) == 8);
+
+// What was live of a site at the peak. Record i is of site i; how many are valid, and when, says a PeakCopy.
+struct PeakSite {
+  uint64_t bytes;  // atomic, relaxed
+  uint64_t blocks;
+};
+static_assert(sizeof(PeakSite) == 16);
 
 // ---------------------------------------------------------------- threads
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -15,7 +16,10 @@
 
 namespace allocline {
 
+using format::FileHeader;
 using format::NodeRecord;
+using format::PeakCopy;
+using format::PeakSite;
 using format::SiteRecord;
 using format::TableKind;
 using format::ThreadRecord;
@@ -41,6 +45,7 @@ absl::Status ReadVariable(TableMap& map, TableKind kind, size_t fixed_bytes, Par
 }  // namespace
 
 absl::StatusOr<Recording> RecordingParser::Parse() && {
+  RETURN_IF_ERROR(ReadPeak());
   RETURN_IF_ERROR(ReadSnapshots());
   RETURN_IF_ERROR(counters_.ReadFreed(map_));
   RETURN_IF_ERROR(counters_.ReadAllocated(map_));
@@ -56,11 +61,57 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   ChargeCounters();
   ChargeSnapshots();
   FindSampledSites();
+  ChargePeak();
   SumUp();
   return std::move(recording_);
 }
 
 // ---------------------------------------------------------------- reading
+
+// The copy of the highest number that is of this peak. While its sites are read it may be overwritten: then the other
+// one is newer and whole, and is read instead.
+absl::Status RecordingParser::ReadPeak() {
+  constexpr int kAttempts = 5;
+  RETURN_IF_ERROR(map_.Refresh());
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const FileHeader header = map_.header();
+    const auto is_better = [&](int a, int b) {
+      const PeakCopy& copy = header.peak_copies[a];
+      const bool valid = copy.sequence != 0 && copy.epoch == header.peak_epoch;
+      return valid && (b < 0 || copy.sequence > header.peak_copies[b].sequence);
+    };
+    int best = -1;
+    for (int i = 0; i < 2; ++i) best = is_better(i, best) ? i : best;
+    if (best < 0) return absl::OkStatus();
+    const PeakCopy& copy = header.peak_copies[best];
+    const TableKind table = best == 0 ? TableKind::kPeakFirst : TableKind::kPeakSecond;
+    const uint64_t bytes = uint64_t{copy.site_count} * sizeof(PeakSite);
+    if (bytes > map_.Readable(table)) {
+      if (map_.Torn(table)) return absl::OkStatus();
+      if (attempt + 1 < kAttempts) {  // the table grew and a copy came while the header was read
+        RETURN_IF_ERROR(map_.Refresh());
+        continue;
+      }
+      return map_.Damaged(table, map_.Readable(table),
+                          fmt::format("the copy of the peak is of {} sites, and there is room for {}", copy.site_count,
+                                      map_.Readable(table) / sizeof(PeakSite)));
+    }
+    std::vector<PeakSite> sites(copy.site_count);
+    RETURN_IF_ERROR(map_.Read(table, 0, sites.data(), bytes));
+    std::atomic_thread_fence(std::memory_order_acquire);
+    RETURN_IF_ERROR(map_.Refresh());
+    if (map_.header().peak_copies[best].sequence != copy.sequence) continue;
+    RecordedPeak& peak = recording_.peak_copy_.emplace();
+    peak.monotonic_ns = copy.monotonic_ns;
+    peak.live_bytes = copy.live_bytes;
+    for (SiteId site = 0; site < sites.size(); ++site) {
+      const SiteCounters live{.allocated_bytes = sites[site].bytes, .allocated_blocks = sites[site].blocks};
+      if (live.any()) peak.live.emplace_back(site, live);
+    }
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
+}
 
 absl::Status RecordingParser::ReadSnapshots() {
   return ReadVariable(map_, TableKind::kSnapshots, sizeof(format::SnapshotRecord), ParseSnapshot,
@@ -259,6 +310,24 @@ void RecordingParser::FindSampledSites() {
     for (const NodeId passed : path) of_node[passed] = interval;
     intervals[site] = interval;
   }
+}
+
+void RecordingParser::ChargePeak() {
+  if (!recording_.peak_copy_) return;
+  SiteCounters lost;
+  std::erase_if(recording_.peak_copy_->live, [&](const auto& entry) {
+    if (Exists(entry.first)) return false;
+    lost += entry.second;
+    return true;
+  });
+  if (!lost.any()) return;
+  auto& live = recording_.peak_copy_->live;
+  auto at = live.begin();
+  while (at != live.end() && at->first < format::kOverflowSite) ++at;
+  if (at == live.end() || at->first != format::kOverflowSite)
+    at = live.emplace(at, format::kOverflowSite, SiteCounters{});
+  at->second += lost;
+  recording_.damage_.push_back("the copy of the peak counts for stacks that are missing");
 }
 
 // Live: the counters are exact to the event, the totals are flushed now and then and miss a share while a thread is at

@@ -3,7 +3,8 @@
 // The order of the steps is the point of this class. A live file is written while it is read, and every step relies on
 // what the writer publishes earlier than what was read before it (format.h, rules 3 and 4):
 //
-//   snapshots -> freed -> allocated -> chunk owners -> threads and totals -> sites -> nodes -> modules
+//   copy of the peak -> snapshots -> freed -> allocated -> chunk owners -> threads and totals -> sites -> nodes ->
+//   modules
 //
 // So what is found in one table is complete in the tables read after it.
 //
@@ -33,6 +34,7 @@ class RecordingParser {
   absl::StatusOr<Recording> Parse() &&;
 
  private:
+  absl::Status ReadPeak();
   absl::Status ReadSnapshots();
   absl::Status ReadThreads();
   absl::Status ReadSites();
@@ -47,6 +49,7 @@ class RecordingParser {
   void ChargeCounters();
   void ChargeSnapshots();
   void FindSampledSites();
+  void ChargePeak();
   void SumUp();
 
   bool Exists(uint64_t site) const {

@@ -54,6 +54,14 @@ SiteCounters Recording::Totals(const std::vector<SiteCounters>& counters) const 
   return total;
 }
 
+std::vector<SiteCounters> Recording::CountersAtPeak() const {
+  std::vector<SiteCounters> live(sites_.size());
+  if (peak_copy_) {
+    for (const auto& [site, counters] : peak_copy_->live) live[site] += counters;
+  }
+  return live;
+}
+
 absl::StatusOr<size_t> Recording::FindSnapshot(std::string_view label) const {
   for (size_t i = snapshots_.size(); i-- > 0;) {
     if (snapshots_[i].label == label) return i;

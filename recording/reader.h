@@ -12,6 +12,7 @@
 #define ALLOCLINE_RECORDING_READER_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -94,6 +95,14 @@ struct RecordedDifference {
   bool operator==(const RecordedDifference&) const = default;
 };
 
+// What was live when the process came to a new peak for the last time that a copy was made (format::PeakCopy).
+struct RecordedPeak {
+  uint64_t monotonic_ns = 0;
+  uint64_t live_bytes = 0;                            // the total that the process kept then
+  std::vector<std::pair<SiteId, SiteCounters>> live;  // by rising site; allocated is what was live, freed is 0
+  bool operator==(const RecordedPeak&) const = default;
+};
+
 class Recording {
  public:
   // Opens the file at `path`. Errors: NotFound, PermissionDenied, InvalidArgument (not a recording, a directory, an
@@ -112,11 +121,15 @@ class Recording {
   const std::vector<RecordedSnapshot>& snapshots() const { return snapshots_; }  // oldest first
   const std::vector<RecordedSymbol>& symbols() const { return symbols_; }
   const std::vector<RecordedDifference>& differences() const { return differences_; }
+  // Nothing if no copy was made: the process never had more than K live, or forgot its peak.
+  const std::optional<RecordedPeak>& peak_copy() const { return peak_copy_; }
 
   // Counters of every site now (at the end of the recording), summed over threads. Index: SiteId.
   std::vector<SiteCounters> Counters() const;
   // Counters as of snapshots()[index], or of the last if there are not so many.
   std::vector<SiteCounters> CountersAt(size_t index) const;
+  // What was live at the peak, as counters; all 0 without peak_copy().
+  std::vector<SiteCounters> CountersAtPeak() const;
   // The last snapshot labelled `label`; NotFound lists the labels there are.
   absl::StatusOr<size_t> FindSnapshot(std::string_view label) const;
 
@@ -154,6 +167,7 @@ class Recording {
   std::vector<RecordedSnapshot> snapshots_;
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
+  std::optional<RecordedPeak> peak_copy_;
   std::vector<std::string> damage_;
 };
 

@@ -53,6 +53,9 @@ std::string_view TableName(TableKind kind) {
       return "symbols";
     case TableKind::kDifferences:
       return "differences";
+    case TableKind::kPeakFirst:
+    case TableKind::kPeakSecond:
+      return "sites at the peak";
   }
   return "unknown";
 }

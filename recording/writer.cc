@@ -30,6 +30,7 @@ constexpr TableShape kShapes[] = {
     {TableKind::kSites, 4 << 10, 64 * kMiB, true},       {TableKind::kThreads, 4 << 10, 16 * kMiB, false},
     {TableKind::kChunkOwners, 4 << 10, 8 * kMiB, false}, {TableKind::kCounters, 16 << 10, 1024 * kMiB, false},
     {TableKind::kSnapshots, 0, 1024 * kMiB, false},      {TableKind::kDifferences, 0, 1 * kMiB, false},
+    {TableKind::kPeakFirst, 0, 256 * kMiB, false},       {TableKind::kPeakSecond, 0, 256 * kMiB, false},
 };
 constexpr uint64_t kLargestExtent = 64 * kMiB;
 constexpr uint64_t kFirstExtentOffset = format::kHeaderBytes + sizeof(Extent) * format::kMaxExtents;

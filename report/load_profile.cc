@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "base/status_macros.h"
 #include "recording/sampling.h"
 #include "report/frame_resolver.h"
 #include "report/profile_builder.h"
@@ -25,7 +26,9 @@ class ProfileLoader {
   }
 
   Profile Load() && {
-    counters_ = options_.snapshot ? recording_.CountersAt(*options_.snapshot) : recording_.Counters();
+    counters_ = options_.at_peak    ? recording_.CountersAtPeak()
+                : options_.snapshot ? recording_.CountersAt(*options_.snapshot)
+                                    : recording_.Counters();
     ResolveFrames();
     BuildStacks();
     FillSummary();
@@ -197,6 +200,7 @@ class ProfileLoader {
   // The snapshot that the profile is of, if it is of one: asked for, or the one a file that stands alone was made for.
   const RecordedSnapshot* Moment() const {
     const std::vector<RecordedSnapshot>& snapshots = recording_.snapshots();
+    if (options_.at_peak) return nullptr;
     if (options_.snapshot) return &snapshots[*options_.snapshot];
     const bool stands_alone = (recording_.header().flags & format::kFlagSnapshot) != 0;
     return stands_alone && !snapshots.empty() ? &snapshots.back() : nullptr;
@@ -238,6 +242,11 @@ class ProfileLoader {
       summary.container_limit_bytes = snapshot->container_limit_bytes;
       summary.rows = snapshot->rows;
       end_ns = snapshot->monotonic_ns;
+    }
+    if (options_.at_peak) {
+      summary.at_peak = true;
+      summary.rss_bytes = summary.container_usage_bytes = 0;  // not known of that moment
+      end_ns = recording_.peak_copy()->monotonic_ns;
     }
     if (end_ns > header.start_monotonic_ns) summary.elapsed_ns = end_ns - header.start_monotonic_ns;
     // One thread flushes its own peak exactly; of more, each may hide up to K bytes from the total.
@@ -299,13 +308,22 @@ class ProfileLoader {
 
 }  // namespace
 
+absl::Status CheckPeakCopy(const Recording& recording) {
+  if (recording.peak_copy()) return absl::OkStatus();
+  return absl::NotFoundError(fmt::format(
+      "{}: has no copy of what was live at the peak: no more than {} KiB were live since the start, clear or "
+      "reset_peak, or there was no room for it",
+      recording.path(), recording.header().peak_slack_bytes / 1024));
+}
+
 absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
                                     const LoadProfileOptions& options) {
   if (options.snapshot && *options.snapshot >= recording.snapshots().size()) {
     return absl::OutOfRangeError(fmt::format("{}: has {} snapshots, not one of index {}", recording.path(),
                                              recording.snapshots().size(), *options.snapshot));
   }
-  if (options.snapshot && options.by_thread) {
+  if (options.at_peak) RETURN_IF_ERROR(CheckPeakCopy(recording));
+  if ((options.snapshot || options.at_peak) && options.by_thread) {
     return absl::InvalidArgumentError(fmt::format(
         "{}: a snapshot is a sum over threads; only the end of the recording, without @LABEL, can be split by thread",
         recording.path()));

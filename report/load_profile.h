@@ -21,12 +21,17 @@ namespace allocline {
 
 struct LoadProfileOptions {
   std::optional<size_t> snapshot;  // index into Recording::snapshots(); without: the end of the recording
+  bool at_peak = false;            // what was live at the peak; then without `snapshot`
   bool by_thread = false;          // split sites by thread (thread_split.h); not possible at a snapshot
   UserLineOptions user_line;       // main_executable is taken from the recording if empty
 };
 
+// Whether there is a copy of what was live at the peak: NotFound says why there may be none.
+absl::Status CheckPeakCopy(const Recording& recording);
+
 // `symbolizer` may be null: then frames stay module+offset unless the recording carries symbols.
-// Errors: InvalidArgument for by_thread at a snapshot, OutOfRange for a snapshot that is not there.
+// Errors: InvalidArgument for by_thread at a snapshot or at the peak, NotFound without a copy of the peak, OutOfRange
+// for a snapshot that is not there.
 absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
                                     const LoadProfileOptions& options);
 

@@ -56,6 +56,12 @@ void AddStateNotes(const ProfileSummary& summary, std::vector<std::string>* note
   }
 }
 
+void AddPeakNote(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  if (!summary.at_peak) return;
+  notes->push_back(fmt::format("at the peak: {}; the copy was taken at {}", Bytes(summary.peak_bytes),
+                               Bytes(static_cast<uint64_t>(summary.live_bytes))));
+}
+
 void AddStackNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
   if (summary.nested_events > 0) {
     notes->push_back(fmt::format("{} by signal handlers inside the tracer, of unknown callers",
@@ -112,6 +118,7 @@ std::vector<std::string> NotesOf(const ProfileSummary& summary) {
     notes.push_back(fmt::format("the recording is damaged: {}", Printable(damage)));
   }
   AddStateNotes(summary, &notes);
+  AddPeakNote(summary, &notes);
   AddStackNotes(summary, &notes);
   if (summary.by_thread && summary.shared_bytes != 0) {
     notes.push_back(

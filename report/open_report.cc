@@ -31,12 +31,24 @@ RecordingSpec ParseRecordingSpec(std::string_view text) {
   return split_at(text.find('@'));
 }
 
+absl::StatusOr<LabelledMoment> FindMoment(const Recording& recording, const std::optional<std::string>& label) {
+  if (!label) return LabelledMoment{};
+  const absl::StatusOr<size_t> snapshot = recording.FindSnapshot(*label);
+  if (snapshot.ok()) return LabelledMoment{.snapshot = *snapshot};
+  if (*label == kPeakLabel) {
+    RETURN_IF_ERROR(CheckPeakCopy(recording));
+    return LabelledMoment{.at_peak = true};
+  }
+  return snapshot.status();
+}
+
 absl::StatusOr<Profile> LoadReport(const Recording& recording, const std::optional<std::string>& label,
                                    const OpenReportOptions& options) {
-  LoadProfileOptions load{.by_thread = options.by_thread, .user_line = options.user_line};
-  if (label) {
-    ASSIGN_OR_RETURN(load.snapshot, recording.FindSnapshot(*label));
-  }
+  ASSIGN_OR_RETURN(const LabelledMoment moment, FindMoment(recording, label));
+  const LoadProfileOptions load{.snapshot = moment.snapshot,
+                                .at_peak = moment.at_peak,
+                                .by_thread = options.by_thread,
+                                .user_line = options.user_line};
   Symbolizer symbolizer(options.symbolizer);
   return LoadProfile(recording, &symbolizer, load);
 }

@@ -17,6 +17,9 @@
 
 namespace allocline {
 
+// RECORDING@peak: what was live at the peak.
+inline constexpr std::string_view kPeakLabel = "peak";
+
 struct RecordingSpec {
   std::string path;
   std::optional<std::string> label;
@@ -24,6 +27,14 @@ struct RecordingSpec {
 // The longest prefix that ends before an '@' (or at the end) and names an existing file is the path: both file names
 // and labels may hold an '@'. If none exists, the text before the first '@' is.
 RecordingSpec ParseRecordingSpec(std::string_view text);
+
+// The moment of a recording that a label names.
+struct LabelledMoment {
+  std::optional<size_t> snapshot;  // neither: the end of the recording
+  bool at_peak = false;
+};
+// A snapshot of that label; or, if there is none, with the label "peak", what was live at the peak. No label: the end.
+absl::StatusOr<LabelledMoment> FindMoment(const Recording& recording, const std::optional<std::string>& label);
 
 struct OpenReportOptions {
   SymbolizerOptions symbolizer;

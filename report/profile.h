@@ -148,6 +148,7 @@ struct ModuleProblem {
 struct ProfileSummary {
   std::string recording;             // path it was opened by
   std::optional<std::string> label;  // the snapshot this is, if not the end of the recording
+  bool at_peak = false;              // this is what was live at the peak, as it was copied then
   bool running = false;              // the process ran when it was read; elapsed_ns goes until then
   std::string program, host, allocator;
   uint32_t pid = 0;

@@ -29,11 +29,13 @@ std::string ProcessText(const ProfileSummary& summary) {
   std::string_view name = Basename(summary.program);
   std::string text = fmt::format("{} (pid {})", Printable(name.empty() ? "<unknown>" : name), summary.pid);
   if (summary.label) text += fmt::format(", snapshot \"{}\"", Printable(*summary.label));
+  if (summary.at_peak) text += ", at the peak";
   const double elapsed_seconds = static_cast<double>(summary.elapsed_ns) / 1e9;
   if (summary.running) {
     text += fmt::format(", running for {:.1f} s", elapsed_seconds);
   } else if (summary.elapsed_ns > 0) {
-    text += fmt::format("{} {:.1f} s after the start", summary.label ? "" : ", ended", elapsed_seconds);
+    text +=
+        fmt::format("{} {:.1f} s after the start", summary.label || summary.at_peak ? "" : ", ended", elapsed_seconds);
   }
   return text;
 }

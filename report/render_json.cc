@@ -70,6 +70,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
   return {
       {"recording", Text(summary.recording)},
       {"label", summary.label ? Text(*summary.label) : Json(nullptr)},
+      {"at_peak", summary.at_peak},
       {"program", Text(summary.program)},
       {"pid", summary.pid},
       {"host", Text(summary.host)},

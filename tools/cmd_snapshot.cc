@@ -40,11 +40,12 @@ absl::StatusOr<std::string> DefaultOutput(const Target& target, const std::strin
 
 // When the snapshot is of, and what the kernel said of the process then.
 RecordedSnapshot MomentOf(const Target& target, const std::string& label) {
-  if (target.snapshot) {
-    RecordedSnapshot moment = target.recording.snapshots()[*target.snapshot];
+  if (target.moment.snapshot) {
+    RecordedSnapshot moment = target.recording.snapshots()[*target.moment.snapshot];
     moment.label = label;
     return moment;
   }
+  if (target.moment.at_peak) return {.label = label, .monotonic_ns = target.recording.peak_copy()->monotonic_ns};
   const format::FileHeader& header = target.recording.header();
   RecordedSnapshot moment{
       .label = label,
@@ -90,7 +91,7 @@ absl::Status Snapshot(const SnapshotFlags& flags) {
     ProgressBar progress("reading symbols", [&] { return CountFrames(target.recording); });
     options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
     Symbolizer symbolizer(options.symbolizer);
-    const RecordingBuilder copy = MakeStandAlone(target.recording, target.snapshot, moment, &symbolizer);
+    const RecordingBuilder copy = MakeStandAlone(target.recording, target.moment, moment, &symbolizer);
     const absl::Status written = copy.WriteFile(output, flags.force);
     if (!written.ok()) return WithExitCode(ExitCode::kCannotWrite, written);
   }

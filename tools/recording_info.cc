@@ -92,7 +92,9 @@ absl::StatusOr<RecordingInfo> GatherInfo(const Target& target, Symbolizer* symbo
   RecordingInfo info;
   info.target = &target;
   info.running = target.process.has_value();
-  ASSIGN_OR_RETURN(const Profile profile, LoadProfile(target.recording, nullptr, {.snapshot = target.snapshot}));
+  ASSIGN_OR_RETURN(
+      const Profile profile,
+      LoadProfile(target.recording, nullptr, {.snapshot = target.moment.snapshot, .at_peak = target.moment.at_peak}));
   info.summary = profile.summary();
   info.modules = GatherModules(target.recording, symbolizer);
   info.threads = GatherThreads(target.recording);

@@ -53,8 +53,16 @@ std::vector<RecordingFile> CollectRecordings(const EndedRun& run) {
 struct MainReport {
   Profile profile;
   std::vector<Statistic> lines;
+  // What was live at the peak, where the end says little about it.
+  std::optional<Profile> at_peak;
+  std::vector<Statistic> lines_at_peak;
   View view;
 };
+
+// Less live at the end than half the peak: most of what a user wants to know of was given back.
+bool EndSaysLittle(const Recording& recording) {
+  return recording.peak_copy().has_value() && recording.live_bytes() < recording.peak_bytes() / 2;
+}
 
 absl::StatusOr<MainReport> LoadMainReport(const RecordingFile& file, const SummaryFlags& flags) {
   ViewFlags view_flags;
@@ -67,6 +75,12 @@ absl::StatusOr<MainReport> LoadMainReport(const RecordingFile& file, const Summa
   ASSIGN_OR_RETURN(target.recording, Recording::Open(file.path));
   ASSIGN_OR_RETURN(report.profile, LoadTarget(target, options));
   ASSIGN_OR_RETURN(report.lines, ComputeStatistics(report.profile, report.view.statistics));
+  if (EndSaysLittle(target.recording)) {
+    target.label = kPeakLabel;
+    target.moment.at_peak = true;
+    ASSIGN_OR_RETURN(report.at_peak, LoadTarget(target, options));
+    ASSIGN_OR_RETURN(report.lines_at_peak, ComputeStatistics(*report.at_peak, report.view.statistics));
+  }
   return report;
 }
 
@@ -104,18 +118,28 @@ std::string RenderFurtherProcesses(const std::vector<RecordingFile>& files) {
   return text;
 }
 
+std::string RenderAtPeak(const MainReport& report) {
+  if (!report.at_peak) return "";
+  const ProfileSummary& summary = report.at_peak->summary();
+  return fmt::format("\nat the peak: {}; the copy was taken at {}, {:.1f} s after the start\n{}\n",
+                     SizeText(static_cast<double>(summary.peak_bytes)),
+                     SizeText(static_cast<double>(summary.live_bytes)), static_cast<double>(summary.elapsed_ns) / 1e9,
+                     RenderStatistics(*report.at_peak, report.lines_at_peak, report.view.text));
+}
+
 std::string RenderText(const EndedRun& run, const std::vector<RecordingFile>& files, const MainReport& report) {
-  return fmt::format("allocline: {} {}\n{}{}recording: {}\n{}", Printable(Basename(run.program)), HowItEnded(run),
+  return fmt::format("allocline: {} {}\n{}{}{}recording: {}\n{}", Printable(Basename(run.program)), HowItEnded(run),
                      RenderHeader(report.profile, report.view.text),
-                     RenderStatistics(report.profile, report.lines, report.view.text), Printable(files[0].path),
-                     RenderFurtherProcesses(files));
+                     RenderStatistics(report.profile, report.lines, report.view.text), RenderAtPeak(report),
+                     Printable(files[0].path), RenderFurtherProcesses(files));
 }
 
 std::string RenderJson(const EndedRun& run, const std::vector<RecordingFile>& files, const MainReport* report) {
   Json document = {{"schema", "allocline.run/1"},      {"program", ValidUtf8(run.program)},
                    {"exit_code", run.end.exit_code()}, {"signal", run.end.signal},
                    {"elapsed_ns", run.elapsed_ns},     {"output_directory", ValidUtf8(run.output_directory)},
-                   {"processes", Json::array()},       {"report", nullptr}};
+                   {"processes", Json::array()},       {"report", nullptr},
+                   {"report_at_peak", nullptr}};
   for (const RecordingFile& file : files) {
     const Traced traced = ReadTraced(file);
     document["processes"].push_back({{"pid", file.header.pid},
@@ -129,6 +153,10 @@ std::string RenderJson(const EndedRun& run, const std::vector<RecordingFile>& fi
   }
   if (report != nullptr) {
     document["report"] = Json::parse(RenderJson(report->profile, report->lines, report->view.json_options()));
+  }
+  if (report != nullptr && report->at_peak) {
+    document["report_at_peak"] =
+        Json::parse(RenderJson(*report->at_peak, report->lines_at_peak, report->view.json_options()));
   }
   return document.dump(kJsonIndent) + "\n";
 }

@@ -35,11 +35,12 @@ class SiteCopier {
   absl::flat_hash_set<format::Frame> frames_;
 };
 
-// The counters to copy, as threads. At a snapshot they are known only in sum: one thread stands for all.
-std::vector<RecordedThread> ThreadsAt(const Recording& recording, std::optional<size_t> at) {
-  if (!at) return recording.threads();
+// The counters to copy, as threads. At a snapshot or at the peak they are known only in sum: one thread stands for all.
+std::vector<RecordedThread> ThreadsAt(const Recording& recording, const LabelledMoment& at) {
+  if (!at.snapshot && !at.at_peak) return recording.threads();
   RecordedThread all{.tid = recording.header().pid, .threads_served = 1, .name = "all threads"};
-  const std::vector<SiteCounters> counters = recording.CountersAt(*at);
+  const std::vector<SiteCounters> counters =
+      at.at_peak ? recording.CountersAtPeak() : recording.CountersAt(*at.snapshot);
   for (SiteId site = 0; site < counters.size(); ++site) {
     if (counters[site].any()) all.counters.emplace_back(site, counters[site]);
   }
@@ -57,13 +58,15 @@ RecordedSymbol SymbolOf(format::Frame frame, const ResolvedAddress& resolved) {
 
 }  // namespace
 
-RecordingBuilder MakeStandAlone(const Recording& recording, std::optional<size_t> at, RecordedSnapshot moment,
+RecordingBuilder MakeStandAlone(const Recording& recording, const LabelledMoment& at, RecordedSnapshot moment,
                                 Symbolizer* symbolizer) {
   RecordingBuilder builder;
   builder.header() = recording.header();
   builder.header().flags |= format::kFlagSnapshot;
-  moment.live_bytes = at ? recording.snapshots()[*at].live_bytes : recording.live_bytes();
-  moment.peak_bytes = at ? recording.snapshots()[*at].peak_bytes : recording.peak_bytes();
+  moment.live_bytes = at.at_peak    ? recording.peak_copy()->live_bytes
+                      : at.snapshot ? recording.snapshots()[*at.snapshot].live_bytes
+                                    : recording.live_bytes();
+  moment.peak_bytes = at.snapshot ? recording.snapshots()[*at.snapshot].peak_bytes : recording.peak_bytes();
   builder.header().live_bytes = moment.live_bytes;
   builder.header().peak_bytes = moment.peak_bytes;
   builder.header().rss_bytes = moment.rss_bytes;

@@ -8,14 +8,15 @@
 
 #include "recording/builder.h"
 #include "recording/reader.h"
+#include "report/open_report.h"
 #include "symbolize/symbolizer.h"
 
 namespace allocline {
 
 // `moment`: the snapshot it becomes, its label and what the kernel said of the process then; the traced figures are
-// filled in. `at`: the counters as of recording.snapshots()[*at], which are not split by thread; without, those at the
-// recording's end. Only sites that ever counted anything, and what they need, are taken along.
-RecordingBuilder MakeStandAlone(const Recording& recording, std::optional<size_t> at, RecordedSnapshot moment,
+// filled in. `at`: when the counters are to be of; those of a snapshot or of the peak are not split by thread. Only
+// sites that ever counted anything, and what they need, are taken along.
+RecordingBuilder MakeStandAlone(const Recording& recording, const LabelledMoment& at, RecordedSnapshot moment,
                                 Symbolizer* symbolizer);
 
 }  // namespace allocline

@@ -39,9 +39,9 @@ absl::StatusOr<Target> OpenTarget(std::string_view text) {
   target.recording = *std::move(recording);
   target.process = target.pid ? target.pid : FindWriterOf(target.path, target.recording.header());
   if (target.label) {
-    const absl::StatusOr<size_t> snapshot = target.recording.FindSnapshot(*target.label);
-    if (!snapshot.ok()) return WithExitCode(ExitCode::kUnknownLabel, snapshot.status());
-    target.snapshot = *snapshot;
+    const absl::StatusOr<LabelledMoment> moment = FindMoment(target.recording, target.label);
+    if (!moment.ok()) return WithExitCode(ExitCode::kUnknownLabel, moment.status());
+    target.moment = *moment;
   }
   return target;
 }

@@ -19,9 +19,9 @@ namespace allocline {
 struct Target {
   std::string path;  // of the recording
   std::optional<std::string> label;
-  std::optional<size_t> snapshot;  // index of the label's
-  std::optional<pid_t> pid;        // a running process was named
-  std::optional<pid_t> process;    // that process, or the one found to be writing the file that was named
+  LabelledMoment moment;         // the label's
+  std::optional<pid_t> pid;      // a running process was named
+  std::optional<pid_t> process;  // that process, or the one found to be writing the file that was named
   Recording recording;
 };
 

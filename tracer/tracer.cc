@@ -64,6 +64,7 @@ bool Tracer::Start(const Settings& settings) {
   mark_->alive = kAlive;
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
+  peak_copier_.Init(&recording_);
   modules_.Init(&recording_, settings.executable);
   if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
     return false;
@@ -446,6 +447,7 @@ void Tracer::Flush(ThreadState* state) {
     StoreRelaxed(header.peak_monotonic_ns, MonotonicNow());
   }
   const int64_t live = before + share;
+  if (__builtin_expect(peak_copier_.IsDue(live), 0)) peak_copier_.Copy(live, sites_.site_count());
   const int64_t moved = live - sampled_live_.load(std::memory_order_relaxed);
   const int64_t step = live / 32 > (1 << 20) ? live / 32 : (1 << 20);
   // Not more often than every 20 ms: a program may take and give back a large buffer in a loop.
@@ -521,6 +523,7 @@ void Tracer::ResetPeak() {
   StoreRelaxed(header.peak_bytes, uint64_t{0});
   TracedMemory(&live, &peak);
   RaiseToAtLeast(header.peak_bytes, static_cast<uint64_t>(live > 0 ? live : 0));
+  peak_copier_.Forget();
 }
 
 uint64_t Tracer::TracerMemory() const {
@@ -610,6 +613,7 @@ void Tracer::BecomeChild() {
   clear_lock_.Reset();
   clearing_.store(0, std::memory_order_relaxed);
   ForgetSnapshots();
+  peak_copier_.InitAfterFork();
   LibunwindAfterFork();
   if (!have_file || !recording_.PopulateChild()) {
     ready_.store(false, std::memory_order_release);

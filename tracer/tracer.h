@@ -22,6 +22,7 @@
 #include "recording/writer.h"
 #include "tracer/module_list.h"
 #include "tracer/path_table.h"
+#include "tracer/peak_copy.h"
 #include "tracer/pointer_map.h"
 #include "tracer/sample_map.h"
 #include "tracer/settings.h"
@@ -264,6 +265,7 @@ class Tracer {
   format::Counter counted_at_fork_{};
   bool fork_prepared_ = false;
   PageMap pages_;
+  PeakCopier peak_copier_;
   format::CounterChunk* orphans_ = nullptr;  // of thread record 0, group 0: added to by anyone
   std::atomic<uint32_t> clearing_{0};        // how many threads are in Clear(): then blocks are taken under the lock
   SpinLock clear_lock_;

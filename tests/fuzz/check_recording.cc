@@ -50,6 +50,14 @@ std::string CheckValues(const Recording& recording) {
     const auto found = recording.FindSnapshot(recording.snapshots()[i].label);
     if (!found.ok() || *found < i) return "a label that is not found";
   }
+  if (recording.peak_copy()) {
+    int64_t previous = -1;
+    for (const auto& [site, live] : recording.peak_copy()->live) {
+      if (site <= previous || site >= sites || live.freed_bytes != 0)
+        return fmt::format("live at the peak: site {}", site);
+      previous = site;
+    }
+  }
   const format::FileHeader& header = recording.header();
   if (!Ends(header.program, sizeof(header.program)) || !Ends(header.host, sizeof(header.host)) ||
       !Ends(header.allocator, sizeof(header.allocator))) {
@@ -73,6 +81,7 @@ std::string CheckWritingAgain(const Recording& recording) {
   if (again->snapshots() != recording.snapshots()) return "other snapshots when written again";
   if (again->symbols() != recording.symbols()) return "other symbols when written again";
   if (again->differences() != recording.differences()) return "other differences when written again";
+  if (again->peak_copy() != recording.peak_copy()) return "another copy of the peak when written again";
   if (again->live_bytes() != recording.live_bytes()) return "other live bytes when written again";
   return "";
 }

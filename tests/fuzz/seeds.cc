@@ -62,6 +62,7 @@ RecordingBuilder OneOfEverything() {
                      .level = 4,
                      .locations = {{.function = "Inner()", .file = "plugin.h", .line = 3, .inlined = true},
                                    {.function = "Outer()", .file = "plugin.cc", .line = 30}}});
+  builder.SetPeakCopy({.monotonic_ns = 123, .live_bytes = 600, .live = {{2, {500, 5, 0, 0}}, {40, {100, 1, 0, 0}}}});
   builder.AddDifference({.ours = {0x400100, plugin}, .theirs = {0x400100, plugin, 0x400200}});
   return builder;
 }

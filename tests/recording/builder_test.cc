@@ -35,6 +35,7 @@ TEST(BuilderTest, WhateverIsAddedIsFoundByTheReader) {
     EXPECT_EQ(read.snapshots(), made.snapshots);
     EXPECT_EQ(read.symbols(), made.symbols);
     EXPECT_EQ(read.differences(), made.differences);
+    EXPECT_EQ(read.peak_copy(), made.peak_copy);
     for (const auto& [site, stack] : made.stacks) ASSERT_EQ(read.Stack(site), stack);
 
     ASSERT_EQ(read.threads().size(), made.threads.size());

@@ -118,6 +118,14 @@ RandomRecording::RandomRecording(uint64_t seed) {
     symbols.push_back(RandomSymbol(dice));
     builder.AddSymbol(symbols.back());
   }
+  if (dice.Below(2) == 0) {
+    peak_copy = {.monotonic_ns = dice.Magnitude(), .live_bytes = dice.Magnitude(), .live = {}};
+    for (SiteId site = 1; site < sites; ++site) {
+      const SiteCounters live{.allocated_bytes = dice.Magnitude(), .allocated_blocks = dice.Magnitude()};
+      if (dice.Below(3) == 0 && live.any()) peak_copy->live.emplace_back(site, live);
+    }
+    builder.SetPeakCopy(*peak_copy);
+  }
   for (uint64_t i = dice.Below(3); i > 0; --i) {
     differences.push_back({.ours = dice.Stack(), .theirs = dice.Stack()});
     builder.AddDifference(differences.back());

@@ -23,6 +23,7 @@ struct RandomRecording {
   std::vector<RecordedSnapshot> snapshots;
   std::vector<RecordedSymbol> symbols;
   std::vector<RecordedDifference> differences;
+  std::optional<RecordedPeak> peak_copy;
 };
 
 }  // namespace allocline

@@ -1,0 +1,111 @@
+#include "tracer/peak_copy.h"
+
+#include <string.h>
+
+#include <limits>
+
+#include "base/atomic.h"
+#include "base/clock.h"
+#include "base/pages.h"
+#include "base/spin_lock.h"
+
+namespace allocline {
+namespace {
+
+using format::ChunkOwner;
+using format::Counter;
+using format::CounterChunk;
+using format::PeakCopy;
+using format::PeakSite;
+using format::TableKind;
+
+constexpr uint64_t kShareOfTime = 100;        // one part of it may be spent copying,
+constexpr uint64_t kAllowanceNs = 2'000'000;  // and this
+constexpr int64_t kShareOfPeak = 100;         // by one part of it the total has to be above the last copy's
+
+// Relaxed: what orders these against a reader is the sequence.
+void Add(uint64_t& sum, uint64_t value) { StoreRelaxed(sum, LoadRelaxed(sum) + value); }
+
+}  // namespace
+
+void PeakCopier::InitAfterFork() {
+  due_above_.store(0, std::memory_order_relaxed);
+  sequence_ = 0;
+  busy_.store(false, std::memory_order_relaxed);
+}
+
+void PeakCopier::Forget() { due_above_.store(0); }
+
+void PeakCopier::Copy(int64_t live_now, uint32_t sites) {
+  const uint64_t start_ns = MonotonicNow();
+  format::FileHeader& header = recording_->header();
+  const uint64_t elapsed_ns = start_ns - header.start_monotonic_ns;
+  if (LoadRelaxed(header.peak_copy_ns) > elapsed_ns / kShareOfTime + kAllowanceNs) return;
+  const SignalsBlocked no_handlers;
+  // Acquire and release: the next copier sees `sequence_`.
+  if (busy_.exchange(true, std::memory_order_acquire)) return;
+  const uint32_t slot = sequence_ % 2;
+  const TableKind table = slot == 0 ? TableKind::kPeakFirst : TableKind::kPeakSecond;
+  if (MakeRoom(table, sites * sizeof(PeakSite))) {
+    PeakCopy& copy = header.peak_copies[slot];
+    auto* live = reinterpret_cast<PeakSite*>(recording_->base(table));
+    StoreRelaxed(copy.sequence, uint64_t{0});
+    // Before anything of the copy changes. Pairs with the reader, which looks at the sequence before and after.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    const uint32_t epoch = LoadRelaxed(header.peak_epoch);
+    SumLive(live, sites);
+    StoreRelaxed(copy.live_bytes, static_cast<uint64_t>(live_now));
+    StoreRelaxed(copy.monotonic_ns, start_ns);
+    StoreRelaxed(copy.site_count, sites);
+    StoreRelaxed(copy.epoch, epoch);
+    StoreRelease(copy.sequence, ++sequence_);
+
+    const auto slack = static_cast<int64_t>(LoadRelaxed(header.peak_slack_bytes));
+    due_above_.store(live_now + (live_now / kShareOfPeak > slack ? live_now / kShareOfPeak : slack));
+    // Forget() may have come meanwhile, and have been overwritten by that.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (LoadRelaxed(header.peak_epoch) != epoch) due_above_.store(0);
+    AddRelaxed(header.peak_copy_ns, MonotonicNow() - start_ns);
+  } else {
+    due_above_.store(std::numeric_limits<int64_t>::max(), std::memory_order_relaxed);
+  }
+  busy_.store(false, std::memory_order_release);
+}
+
+bool PeakCopier::MakeRoom(TableKind table, uint64_t bytes) {
+  const uint64_t used = recording_->used(table);
+  return bytes <= used || recording_->Reserve(table, RoundUpToPage(bytes - used)) != nullptr;
+}
+
+// Every `freed` first, then every `allocated`, so that no free is seen without its allocation (invariant (3) of
+// format.h).
+void PeakCopier::SumLive(PeakSite* out, uint32_t sites) const {
+  for (uint32_t site = 0; site < sites; ++site) {
+    StoreRelaxed(out[site].bytes, uint64_t{0});
+    StoreRelaxed(out[site].blocks, uint64_t{0});
+  }
+  const auto* owners = reinterpret_cast<const ChunkOwner*>(recording_->base(TableKind::kChunkOwners));
+  const auto* chunks = reinterpret_cast<const CounterChunk*>(recording_->base(TableKind::kCounters));
+  const auto for_each = [&](auto add) {
+    // Counted anew for each pass: what a chunk of the first pass freed may have been allocated in one that came since.
+    const uint64_t owner_count = recording_->used(TableKind::kChunkOwners) / sizeof(ChunkOwner);
+    for (uint64_t i = 0; i < owner_count; ++i) {
+      if (LoadAcquire(owners[i].thread_plus_one) == 0) continue;
+      const uint32_t first = owners[i].group * format::kSitesPerChunk;
+      for (uint32_t s = 0; s < format::kSitesPerChunk && first + s < sites; ++s) {
+        add(out[first + s], chunks[i].counters[s]);
+      }
+    }
+  };
+  for_each([](PeakSite& site, const Counter& counter) {
+    Add(site.bytes, ~LoadRelaxed(counter.freed_bytes) + 1);
+    Add(site.blocks, ~LoadRelaxed(counter.freed_blocks) + 1);
+  });
+  __atomic_thread_fence(__ATOMIC_ACQUIRE);
+  for_each([](PeakSite& site, const Counter& counter) {
+    Add(site.bytes, LoadRelaxed(counter.allocated_bytes));
+    Add(site.blocks, LoadRelaxed(counter.allocated_blocks));
+  });
+}
+
+}  // namespace allocline
