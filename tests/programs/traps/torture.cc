@@ -28,7 +28,7 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-static constexpr int kThreads = 4, kRounds = 3000;
+static constexpr int kThreads = 4, kRounds = 1500;
 
 // ---------------------------------------------------------------- what allocates
 
