@@ -59,7 +59,10 @@ template <typename... Arguments>
 void* FromNext(void* (*make)(size_t, Arguments...), const allocline::HookFrame* hook, size_t bytes,
                std::type_identity_t<Arguments>... arguments) {
   const uint64_t counted_before = g_tracer.CountedHere().allocated_blocks;
-  void* block = make(bytes, arguments...);
+  // As malloc's: two blocks of 8 bytes would share a granule of the pointer map.
+  const NextAllocator* next = NextOrNull();
+  const bool too_small = next != nullptr && bytes < next->smallest_request && Operators().IsOfAllocator(make);
+  void* block = make(too_small ? next->smallest_request : bytes, arguments...);
   if (block == nullptr || !Operators().foreign) return block;
   const allocline::Block known = g_tracer.Find(allocline::format::kDomainMalloc, reinterpret_cast<uintptr_t>(block));
   if (known.site != 0 && known.bytes >= bytes) return block;
