@@ -37,6 +37,9 @@ inline constexpr uint64_t kDefaultSampleInterval = 512 << 10;
 inline constexpr uint64_t kLeastSampleInterval = 4 << 10;
 inline constexpr uint64_t kMostSampleInterval = uint64_t{1} << 40;
 
+// What the tracer can be told to make do with (tracer/tracer_budget.cc).
+inline constexpr uint64_t kLeastTracerMemory = 1 << 20;
+
 // P(bytes), for bytes below the interval; 1 from there on. No libm: it runs inside malloc.
 constexpr double SampleProbability(double bytes, uint64_t interval) {
   const double x = bytes / static_cast<double>(interval);

@@ -33,6 +33,7 @@ constexpr TableShape kShapes[] = {
     {TableKind::kPeakFirst, 0, 256 * kMiB, false},       {TableKind::kPeakSecond, 0, 256 * kMiB, false},
 };
 constexpr uint64_t kLargestExtent = 64 * kMiB;
+constexpr uint64_t kLeastExtent = 1 * kMiB;  // where a limit makes them small: the directory has room for 128
 constexpr uint64_t kFirstExtentOffset = format::kHeaderBytes + sizeof(Extent) * format::kMaxExtents;
 // Out of the way of the small numbers a program may count on getting from its own open().
 constexpr int kLowestDescriptor = 900;
@@ -381,6 +382,12 @@ bool RecordingWriter::Grow(TableKind kind, uint64_t needed_capacity) {
       }
     }
     if (bytes > kLargestExtent) bytes = kLargestExtent;
+    if (extent_limit_ != 0) {
+      const uint64_t file_bytes = LoadRelaxed(header_->file_bytes);
+      const uint64_t room = extent_limit_ > file_bytes ? RoundUpToPage((extent_limit_ - file_bytes) / 8) : 0;
+      const uint64_t most = room > kLeastExtent ? room : kLeastExtent;
+      if (bytes > most) bytes = most;
+    }
     if (!AddExtent(kind, bytes)) return false;
   }
   return true;

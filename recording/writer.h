@@ -58,6 +58,9 @@ class RecordingWriter {
   // After Open() gave false: an errno, why the directory refused the file; 0 if it was not that.
   int open_error() const { return open_error_; }
 
+  // Has tables grow by less at a time as the file comes near `bytes`; it may become larger than that.
+  void LimitExtents(uint64_t bytes) { extent_limit_ = bytes; }
+
   void CountDrop(format::DropReason reason, uint64_t bytes) {
     format::Drop& drop = header_->drops[static_cast<uint32_t>(reason)];
     AddRelaxed(drop.events, 1u);
@@ -99,6 +102,7 @@ class RecordingWriter {
   Identity identity_{};
   int fd_ = -1;
   int open_error_ = 0;
+  uint64_t extent_limit_ = 0;  // 0: none
   uint64_t device_ = 0, inode_ = 0;
   bool tables_are_parents_ = false;  // between OpenForChild() and PopulateChild()
   uint64_t used_at_fork_[format::kTableCount] = {};

@@ -62,6 +62,19 @@ void AddPeakNote(const ProfileSummary& summary, std::vector<std::string>* notes)
                                Bytes(static_cast<uint64_t>(summary.live_bytes))));
 }
 
+void AddBudgetNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  const auto add = [&](std::string_view until, uint64_t after_ns, uint64_t live_bytes) {
+    notes->push_back(
+        fmt::format("{} until {:.1f} s after the start, {} live: then the tracer held what it may, {} "
+                    "(--tracer-memory)",
+                    until, static_cast<double>(after_ns) / 1e9, Bytes(live_bytes), Bytes(summary.tracer_budget_bytes)));
+  };
+  if (summary.sampled_after_ns != 0) {
+    add("every block was recorded", summary.sampled_after_ns, summary.sampled_live_bytes);
+  }
+  if (summary.totals_after_ns != 0) add("stacks were taken", summary.totals_after_ns, summary.totals_live_bytes);
+}
+
 void AddStackNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
   if (summary.nested_events > 0) {
     notes->push_back(fmt::format("{} by signal handlers inside the tracer, of unknown callers",
@@ -119,6 +132,7 @@ std::vector<std::string> NotesOf(const ProfileSummary& summary) {
   }
   AddStateNotes(summary, &notes);
   AddPeakNote(summary, &notes);
+  AddBudgetNotes(summary, &notes);
   AddStackNotes(summary, &notes);
   if (summary.by_thread && summary.shared_bytes != 0) {
     notes.push_back(

@@ -50,25 +50,12 @@ std::string TracedText(const ProfileSummary& summary, const ProfileSummary* old)
   return text + "\n";
 }
 
-std::string StepText(std::string_view step, uint64_t after_ns, uint64_t live_bytes, uint64_t budget_bytes) {
-  return fmt::format("{} from {:.1f} s after the start on, when {} were live: the tracer's {} were used up", step,
-                     static_cast<double>(after_ns) / 1e9, Bytes(live_bytes), Bytes(budget_bytes));
-}
-
-// Nothing if every block is recorded.
+// Nothing if every block is recorded. NotesOf() tells since when, and why.
 std::string ModeText(const ProfileSummary& summary) {
   if ((summary.state & format::kStateSampled) == 0) return "";
-  std::string text = fmt::format("sampled, one in {}", Bytes(summary.sample_interval_bytes));
-  if (summary.sampled_after_ns != 0) {
-    text = "exact, then " +
-           StepText(text, summary.sampled_after_ns, summary.sampled_live_bytes, summary.tracer_budget_bytes);
-  }
-  text += "; totals are exact, in bytes as the allocator rounds them";
-  if ((summary.state & format::kStateTotalsOnly) != 0) {
-    text +=
-        "; " + StepText("only totals", summary.totals_after_ns, summary.totals_live_bytes, summary.tracer_budget_bytes);
-  }
-  return text;
+  return fmt::format("{}sampled, one in {}{}; totals are exact, in bytes as the allocator rounds them",
+                     summary.sampled_after_ns != 0 ? "exact, then " : "", Bytes(summary.sample_interval_bytes),
+                     (summary.state & format::kStateTotalsOnly) != 0 ? ", then only totals" : "");
 }
 
 // "mode: " lines: how the lines below were come by, where that is not by recording every block.

@@ -34,7 +34,7 @@ struct RunFlags {
   bool record_mmap = false;
   bool start_stopped = false;
   bool verify = false;
-  std::string sample;  // empty: not asked for
+  std::string sample, tracer_memory;  // empty: not asked for
   SummaryFlags summary;
 };
 
@@ -168,6 +168,13 @@ std::string TracerFor(const std::string& file) {
   return check.preload ? *library : "";
 }
 
+// 0 for an option that was not given.
+absl::StatusOr<uint64_t> SizeOption(const char* option, const std::string& text, uint64_t least, uint64_t most) {
+  if (text.empty()) return 0;
+  const absl::StatusOr<uint64_t> size = ParseByteSize(option, text, least, most);
+  return size.ok() ? size : WithExitCode(ExitCode::kRunFailed, size.status());
+}
+
 absl::StatusOr<int> Run(const RunFlags& flags) {
   if (flags.program.empty()) {
     return WithExitCode(ExitCode::kRunFailed,
@@ -175,13 +182,10 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
   }
   const absl::StatusOr<OpenReportOptions> symbols = flags.summary.symbols.Parse();
   if (!symbols.ok()) return WithExitCode(ExitCode::kRunFailed, symbols.status());
-  uint64_t sample_interval = 0;
-  if (!flags.sample.empty()) {
-    const absl::StatusOr<uint64_t> parsed =
-        ParseByteSize("--sample", flags.sample, kLeastSampleInterval, kMostSampleInterval);
-    if (!parsed.ok()) return WithExitCode(ExitCode::kRunFailed, parsed.status());
-    sample_interval = *parsed;
-  }
+  ASSIGN_OR_RETURN(const uint64_t sample_interval,
+                   SizeOption("--sample", flags.sample, kLeastSampleInterval, kMostSampleInterval));
+  ASSIGN_OR_RETURN(const uint64_t tracer_memory,
+                   SizeOption("--tracer-memory", flags.tracer_memory, kLeastTracerMemory, kMostSampleInterval));
   ASSIGN_OR_RETURN(const std::string file, FindProgram(flags.program.front()));
   const std::string library = TracerFor(file);
   const OutputDirectory output = PrepareOutputDirectory(flags.output_directory);
@@ -192,6 +196,7 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                                    .record_mmap = flags.record_mmap,
                                    .start_stopped = flags.start_stopped,
                                    .verify = flags.verify,
+                                   .tracer_memory = tracer_memory,
                                    .sample_interval = sample_interval};
 
   SignalRelay relay;
@@ -223,6 +228,9 @@ int RunMain(Arguments arguments) {
   app.add_option("--sample", flags.sample,
                  "record one block in so many bytes, not every one (512K if no number is given)")
       ->type_name("[=BYTES]");
+  app.add_option("--tracer-memory", flags.tracer_memory,
+                 "what the tracer may hold before it samples (default: 2% of the container's limit, at least 32M)")
+      ->type_name("BYTES");
   app.add_flag("--verify", flags.verify, "take every stack by libunwind too, and end with 124 if one differs (slow)");
   const std::string group = "Summary";
   app.add_option("-n,--limit", flags.summary.lines, "how many lines")

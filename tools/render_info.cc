@@ -120,11 +120,20 @@ std::string RenderLabels(const RecordingInfo& info) {
   return text;
 }
 
+std::string WhatIsRecorded(const format::FileHeader& header) {
+  if ((header.state & format::kStateTotalsOnly) != 0) return "totals";
+  if ((header.state & format::kStateSampled) == 0) return "every block";
+  return fmt::format("one block in {}, and totals", Bytes(header.sample_interval_bytes));
+}
+
 std::string RenderTracer(const RecordingInfo& info) {
   const format::FileHeader& header = info.target->recording.header();
-  std::string text =
-      fmt::format("\nthe tracer:\n  {} of its own in the process, {} of address space for the pointer map\n",
-                  Bytes(header.tracer_private_bytes), Bytes(header.pointer_map_bytes));
+  std::string text = fmt::format("\nthe tracer:\n  {} of its own in the process, and {} of recording",
+                                 Bytes(header.tracer_private_bytes), Bytes(header.file_bytes));
+  if (header.tracer_budget_bytes != 0)
+    text += fmt::format(", of {} that it may hold", Bytes(header.tracer_budget_bytes));
+  text += fmt::format("\n  {} of address space for the pointer map\n", Bytes(header.pointer_map_bytes));
+  text += fmt::format("  it records {}\n", WhatIsRecorded(header));
   text += fmt::format("  {} of tables in the recording:", Bytes(header.file_bytes));
   for (const TableInfo& table : info.tables) {
     text += fmt::format("{} {} {}", &table == info.tables.data() ? "" : ",", table.name, Bytes(table.used_bytes));
@@ -250,6 +259,8 @@ std::string RenderInfoJson(const RecordingInfo& info) {
       {"tracer",
        {{"private_bytes", header.tracer_private_bytes},
         {"pointer_map_bytes", header.pointer_map_bytes},
+        {"budget_bytes", header.tracer_budget_bytes},
+        {"sample_interval_bytes", header.sample_interval_bytes},
         {"verified_stacks", header.verified_stacks},
         {"different_stacks", header.different_stacks},
         {"tables", ArrayOf(info.tables,

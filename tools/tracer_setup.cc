@@ -106,6 +106,7 @@ std::vector<std::string> TracedEnvironment(const TracerSettings& settings) {
     if (settings.record_mmap) ours.push_back("ALLOCLINE_MMAP=1");
     if (settings.start_stopped) ours.push_back("ALLOCLINE_START=0");
     if (settings.verify) ours.push_back("ALLOCLINE_VERIFY=1");
+    if (settings.tracer_memory != 0) ours.push_back(fmt::format("ALLOCLINE_TRACER_MEMORY={}", settings.tracer_memory));
     if (settings.sample_interval != 0) ours.push_back(fmt::format("ALLOCLINE_SAMPLE={}", settings.sample_interval));
   }
   std::vector<std::string> result;

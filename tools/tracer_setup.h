@@ -32,6 +32,7 @@ struct TracerSettings {
   bool record_mmap = false;
   bool start_stopped = false;
   bool verify = false;
+  uint64_t tracer_memory = 0;    // 0: the default, or as $ALLOCLINE_TRACER_MEMORY says
   uint64_t sample_interval = 0;  // 0: every block is recorded, or as $ALLOCLINE_SAMPLE says
 };
 // Our environment with the tracer's settings in it, as "NAME=value"; LD_PRELOAD keeps what it held.

@@ -46,6 +46,10 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
     }
     pthread_atfork([] { g_tracer.BeforeFork(); }, [] { g_tracer.AfterForkInParent(); }, [] { g_tracer.OnForkChild(); });
     NoteTrouble(g_tracer.recording());
+    if (g_settings.bad_memory != nullptr) {
+      NoteBadSetting("ALLOCLINE_TRACER_MEMORY", g_settings.bad_memory,
+                     " is no number of bytes from 1M on: the default is taken.\n");
+    }
     if (g_settings.bad_sample != nullptr) {
       NoteBadSetting("ALLOCLINE_SAMPLE", g_settings.bad_sample,
                      " is no number of bytes from 4K to 1024G: every block is recorded.\n");

@@ -87,6 +87,14 @@ void Settings::Read(char** environment, const char* argv0) {
       bad_sample = sample;
     }
   }
+  const char* memory = Find(environment, "ALLOCLINE_TRACER_MEMORY");
+  if (memory != nullptr && memory[0] != '\0') {
+    tracer_memory = ParseSize(memory);
+    if (tracer_memory < kLeastTracerMemory) {
+      tracer_memory = 0;
+      bad_memory = memory;
+    }
+  }
 #ifdef ALLOCLINE_FAULT_POINTS
   const char* fault = Find(environment, "ALLOCLINE_FAULT");
   g_fault = Is(fault, "row") ? Fault::kWrongRow : Is(fault, "slot") ? Fault::kUncomparedSlot : Fault::kNone;

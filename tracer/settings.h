@@ -17,6 +17,8 @@ struct Settings {
   bool verify = false;           // ALLOCLINE_VERIFY=1
   uint64_t sample_interval = 0;  // ALLOCLINE_SAMPLE=BYTES, K, M and G understood: 0 records every block
 
+  uint64_t tracer_memory = 0;        // ALLOCLINE_TRACER_MEMORY=BYTES; 0: the default
+  const char* bad_memory = nullptr;  // what it was, where that is no size
   const char* bad_sample = nullptr;  // what ALLOCLINE_SAMPLE was, where that is no interval
 
   void Read(char** environment, const char* argv0);

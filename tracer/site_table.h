@@ -79,6 +79,12 @@ class SiteTable {
   NodeId NodeOf(SiteId site) const { return LoadAcquire(sites_[site].node); }
   uint32_t site_count() const;
   uint64_t private_bytes() const { return private_bytes_.load(std::memory_order_relaxed); }
+  // What the index will take more, soon: 0 while it has room.
+  uint64_t bytes_to_come() const {
+    const Index& index = *index_.load(std::memory_order_acquire);
+    const bool is_near = index.filled.load(std::memory_order_relaxed) > index.capacity / 16 * 7;  // grows at 8
+    return is_near ? sizeof(Index) + 2 * index.capacity * sizeof(Slot) : 0;
+  }
 
  private:
   // 0: empty. kFrozen: was empty when the table was replaced, and stays so. Else tag << 32 | node.

@@ -40,6 +40,7 @@ class Totals {
   void Zero() {
     if (totals_ != nullptr) memset(static_cast<void*>(totals_), 0, capacity_ * sizeof(Counter));
   }
+  uint64_t bytes() const { return RoundUpToPage(LoadRelaxed(capacity_) * sizeof(Counter)); }
   Counter& operator[](uint32_t site) { return totals_[site]; }
 
  private:
@@ -148,6 +149,8 @@ int TakeSnapshot(const char* label, uint64_t rows) {
   g_now = done;
   return 0;
 }
+
+uint64_t SnapshotPrivateBytes() { return g_before.bytes() + g_now.bytes(); }
 
 void ForgetSnapshots() {
   g_lock.Reset();

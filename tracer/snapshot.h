@@ -13,6 +13,8 @@ namespace allocline {
 int TakeSnapshot(const char* label, uint64_t rows);
 // In a forked child: its recording has no snapshots yet.
 void ForgetSnapshots();
+// Of the buffers that snapshots are summed up in.
+uint64_t SnapshotPrivateBytes();
 
 }  // namespace allocline
 

@@ -69,9 +69,10 @@ bool Tracer::Start(const Settings& settings) {
   if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
     return false;
   mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
-  if (settings.sample_interval != 0) BeginSampling(settings.sample_interval);
-  ready_.store(true, std::memory_order_release);
+  if (settings.sample_interval != 0) BeginSampling(settings.sample_interval, 0);
   Sample();
+  InitBudget(settings.tracer_memory);
+  ready_.store(true, std::memory_order_release);
   return true;
 }
 
@@ -336,6 +337,7 @@ NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
   const NodeId known = sites_.Find(parent, modules_.FrameOf(pc, reused));
   if (__builtin_expect(known != kNoNode, 1)) return known;
   modules_.Note(pc, reused);
+  CheckBudget();
   return sites_.Child(parent, modules_.FrameOf(pc, reused));
 }
 
@@ -457,6 +459,7 @@ void Tracer::Flush(ThreadState* state) {
     ThreadStates::RefreshName(state);
   }
   NoteTrouble(recording_);
+  CheckBudget();
 }
 
 void Tracer::Sample() {
@@ -477,8 +480,7 @@ void Tracer::Sample() {
   const ContainerMemory container = ReadContainerMemory(0);
   StoreRelaxed(header.container_usage_bytes, container.usage_bytes);
   StoreRelaxed(header.container_limit_bytes, container.limit_bytes);
-  StoreRelaxed(header.tracer_private_bytes, sites_.private_bytes() + PathTable::private_bytes() +
-                                                threads_.private_bytes() + modules_.private_bytes());
+  StoreRelaxed(header.tracer_private_bytes, TracerMemory());
   StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes() + samples_.leaf_bytes());
   StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
   sampling_.store(false, std::memory_order_release);
@@ -524,10 +526,6 @@ void Tracer::ResetPeak() {
   TracedMemory(&live, &peak);
   RaiseToAtLeast(header.peak_bytes, static_cast<uint64_t>(live > 0 ? live : 0));
   peak_copier_.Forget();
-}
-
-uint64_t Tracer::TracerMemory() const {
-  return sites_.private_bytes() + PathTable::private_bytes() + threads_.private_bytes() + modules_.private_bytes();
 }
 
 // ---------------------------------------------------------------- control

@@ -154,8 +154,13 @@ class Tracer {
   }
   void ChargeSlow(Block block);
 
+  // --- what we may hold (tracer_budget.cc)
+  void InitBudget(uint64_t wanted);  // 0: the default
+  void CheckBudget();
+
   // --- while blocks are sampled (tracer_sampling.cc)
-  bool BeginSampling(uint64_t interval);
+  // `more`: bits of mode_ that come with it.
+  bool BeginSampling(uint64_t interval, uint32_t more);
   // Has the thread count without stacks from now on.
   void EnterSampling(ThreadState* state);
   void StartSampler(ThreadState* state);
@@ -259,7 +264,9 @@ class Tracer {
   ThreadStates threads_;
   PointerMap blocks_;
   SampleMap samples_;
-  uint64_t interval_ = 0;  // R: set once, before kSamples
+  std::atomic<uint64_t> budget_checked_at_{0};  // the size of the tables then
+  std::atomic<uint32_t> stepping_{0};           // steps taken: kSamples, kTotalsOnly
+  uint64_t interval_ = 0;                       // R: set once, before kSamples
   uint64_t seed_ = 0;
   std::atomic<uint64_t> threads_seeded_{0};
   format::Counter counted_at_fork_{};

@@ -38,7 +38,7 @@ uint64_t RandomSeed() {
 
 // ---------------------------------------------------------------- beginning
 
-bool Tracer::BeginSampling(uint64_t interval) {
+bool Tracer::BeginSampling(uint64_t interval, uint32_t more) {
   uintptr_t arena = 0;
   size_t arena_bytes = 0;
   boot::Range(&arena, &arena_bytes);
@@ -50,7 +50,7 @@ bool Tracer::BeginSampling(uint64_t interval) {
   StoreRelaxed(recording_.header().sample_interval_bytes, interval);
   OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateSampled));
   // Release: who sees the mode sees the rest. Pairs with the fence in EnterSampling(), which every thread passes.
-  mode_.fetch_or(kSamples | (blocks_.compact() ? 0 : kOtherAllocator), std::memory_order_release);
+  mode_.fetch_or(kSamples | more | (blocks_.compact() ? 0 : kOtherAllocator), std::memory_order_release);
   return true;
 }
 
