@@ -109,7 +109,7 @@ void ThreadStates::WaitForEventsInProgress(const ThreadState* self) const {
     sys::Call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
     sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
   }
-  constexpr uint64_t kPatienceNs = 100'000'000;
+  constexpr uint64_t kPatienceNs = 1'000'000'000;  // a thread that waits for a processor may take long
   const uint64_t deadline = MonotonicNow() + kPatienceNs;
   for (const ThreadState* state = all_.load(std::memory_order_acquire); state != nullptr; state = state->next) {
     const auto in_progress = [state] {
