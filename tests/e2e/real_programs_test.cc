@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "tests/e2e/sqlite_script.h"
 #include "tests/e2e/unharmed.h"
 
 namespace allocline::testing {
@@ -37,14 +38,7 @@ std::map<std::string, int> Programs(const Recorded& run) {
 
 TEST(RealPrograms, Sqlite3WithMoreThanFiveMillionAllocations) {
   NEEDS("sqlite3");
-  Recorded run = ExpectSameOutput({.argv = {"sqlite3", ":memory:"}, .input = R"(
-      CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, score REAL);
-      WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 500000)
-        INSERT INTO t SELECT x, printf('row-%d-%s', x, hex(x * 7919)), x * 0.5 FROM n;
-      CREATE INDEX by_name ON t(name);
-      SELECT count(*), sum(length(upper(name) || lower(name) || replace(name, '-', '+'))) FROM t;
-      SELECT name, score FROM t WHERE name LIKE 'row-12%99' ORDER BY name LIMIT 20;
-      SELECT substr(name, 1, 6) AS k, count(*), group_concat(id % 10, '') FROM t GROUP BY k ORDER BY k LIMIT 5;)"});
+  Recorded run = ExpectSameOutput({.argv = {"sqlite3", ":memory:"}, .input = kSqliteScript});
   EXPECT_GT(run.main().Total().total_blocks, 5000000);
   EXPECT_GT(run.main().recording().peak_bytes(), 30u << 20);  // the table is in memory
 }

@@ -4,6 +4,8 @@
 
 #include <string>
 
+#include "tests/e2e/sqlite_script.h"
+
 namespace allocline::testing {
 namespace {
 
@@ -143,13 +145,7 @@ TEST(SecondOpinion, TheCompilerOnManyHeadersOptimizingMore) { CompileAFileOfMany
 
 TEST(SecondOpinion, Sqlite3WithMoreThanFiveMillionAllocations) {
   NEEDS("sqlite3");
-  Agreement agreement = RunWithSecondOpinions({.argv = {"sqlite3", ":memory:"}, .input = R"(
-      CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT, score REAL);
-      WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 500000)
-        INSERT INTO t SELECT x, printf('row-%d-%s', x, hex(x * 7919)), x * 0.5 FROM n;
-      CREATE INDEX by_name ON t(name);
-      SELECT count(*), sum(length(upper(name) || lower(name) || replace(name, '-', '+'))) FROM t;
-      SELECT substr(name, 1, 6) AS k, count(*), group_concat(id % 10, '') FROM t GROUP BY k ORDER BY k LIMIT 5;)"});
+  Agreement agreement = RunWithSecondOpinions({.argv = {"sqlite3", ":memory:"}, .input = kSqliteScript});
   EXPECT_GT(agreement.stacks, 5'000'000);
   EXPECT_EQ(agreement.processes, 1);
 }

@@ -43,6 +43,10 @@ Live LiveAt(const Recording& recording, const std::string& label) {
   return LiveIn(recording, recording.CountersAt(*index));
 }
 
+std::pair<Live, Live> BeforeAndAfter(const Recorded& run) {
+  return {LiveAt(run.main().recording(), "before"), LiveAt(run.main().recording(), "after")};
+}
+
 struct Growth {
   int64_t bytes = -1, blocks = -1;
   bool operator==(const Growth&) const = default;
@@ -90,8 +94,7 @@ TEST_P(SampledProgramTest, EveryWayToAllocateCountsExactly) { ExpectExactTotals(
 
 TEST_P(SampledProgramTest, BlocksFreedByOtherThreadsCountExactly) {
   const Recorded run = Run({"threads"});
-  const Recording& recording = run.main().recording();
-  const Live before = LiveAt(recording, "before"), after = LiveAt(recording, "after");
+  const auto [before, after] = BeforeAndAfter(run);
   // libc keeps the stacks' bookkeeping of ended threads: a little more than what the program counts.
   EXPECT_GE(after.bytes - before.bytes, Said(run.outcome).bytes);
   EXPECT_LE(after.bytes - before.bytes, Said(run.outcome).bytes + 8192);
@@ -101,8 +104,7 @@ TEST_P(SampledProgramTest, BlocksFreedByOtherThreadsCountExactly) {
 
 TEST_P(SampledProgramTest, HandlersThatAllocateCountExactly) {
   const Recorded run = Run({"signals"});
-  const Recording& recording = run.main().recording();
-  const Live before = LiveAt(recording, "before"), after = LiveAt(recording, "after");
+  const auto [before, after] = BeforeAndAfter(run);
   // libunwind, which takes the stacks through a signal frame, allocates a little for itself.
   EXPECT_GE(after.bytes - before.bytes, Said(run.outcome).bytes);
   EXPECT_LE(after.bytes - before.bytes, Said(run.outcome).bytes + 1024);
@@ -111,8 +113,7 @@ TEST_P(SampledProgramTest, HandlersThatAllocateCountExactly) {
 
 TEST_P(SampledProgramTest, BlocksOfIgnoredThreadsAreInTheTotalsAndInNoLine) {
   const Recorded run = Run({"ignored"});
-  const Recording& recording = run.main().recording();
-  const Live before = LiveAt(recording, "before"), after = LiveAt(recording, "after");
+  const auto [before, after] = BeforeAndAfter(run);
   EXPECT_NEAR(static_cast<double>(after.bytes - before.bytes), static_cast<double>(Said(run.outcome).bytes), 8192);
 }
 

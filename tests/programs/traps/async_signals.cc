@@ -1,18 +1,10 @@
 // A timer interrupts the program again and again, and the handler allocates: on top of lib_signal_safe_malloc.so every
 // interruption is legal, so not one block may be lost or counted twice, wherever the tracer was.
-#include <signal.h>
-#include <sys/time.h>
-
 #include "../truth.h"
 #include "many_stacks.h"
+#include "one_shot_timer.h"
 
 static volatile size_t signals;
-
-// Once, from now; the handler asks for the next, so that the program gets on between two.
-static void SetTimer(unsigned microseconds) {
-  itimerval once = {{0, 0}, {0, static_cast<suseconds_t>(microseconds)}};
-  setitimer(ITIMER_REAL, &once, nullptr);
-}
 
 static void OnTimer(int) {
   for (int i = 0; i < 3; ++i) {
@@ -27,10 +19,7 @@ static void OnTimer(int) {
 }
 
 int main() {
-  struct sigaction action = {};
-  action.sa_handler = OnTimer;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGALRM, &action, nullptr);
+  HandleTimer(OnTimer);
   SetTimer(50);
   for (int round = 0; round < 20; ++round) {
     WithManyStacks(10000, [](unsigned) {

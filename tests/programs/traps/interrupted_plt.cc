@@ -1,18 +1,12 @@
 // Linked without unwind information for its PLT, and interrupted there by a timer whose handler allocates. To be run on
 // top of lib_signal_safe_malloc.so.
-#include <signal.h>
 #include <stdint.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "../truth.h"
+#include "one_shot_timer.h"
 
 static volatile size_t signals;
-
-static void SetTimer(unsigned microseconds) {
-  itimerval once = {{0, 0}, {0, static_cast<suseconds_t>(microseconds)}};
-  setitimer(ITIMER_REAL, &once, nullptr);
-}
 
 static NEVER_INLINE void OnTimer(int) {
   void* block = malloc(16);  // LINE: in_handler any
@@ -30,10 +24,7 @@ static NEVER_INLINE void CallThroughPlt() {
 }
 
 int main() {
-  struct sigaction action = {};
-  action.sa_handler = OnTimer;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGALRM, &action, nullptr);
+  HandleTimer(OnTimer);
   SetTimer(50);
   while (signals < 3000) CallThroughPlt();
   SetTimer(0);
