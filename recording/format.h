@@ -37,7 +37,7 @@ namespace allocline::format {
 
 inline constexpr char kMagic[8] = {'A', 'L', 'L', 'O', 'C', 'L', 'N', '\n'};
 inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 1;
+inline constexpr uint16_t kMinorVersion = 2;
 inline constexpr uint32_t kByteOrderMark = 0x01020304;
 inline constexpr uint32_t kPageBytes = 4096;
 inline constexpr uint32_t kHeaderBytes = 4096;
@@ -47,19 +47,19 @@ inline constexpr uint32_t kMaxExtents = 128;
 
 enum class TableKind : uint32_t {
   kNone = 0,
-  kModules = 1,        // ModuleRecord, variable size
-  kNodes = 2,          // NodeRecord: the calling-context tree
-  kSites = 3,          // SiteRecord: SiteId -> the node of its innermost frame
-  kThreads = 4,        // ThreadRecord
-  kChunkOwners = 5,    // ChunkOwner: whose counters chunk i holds
-  kCounters = 6,       // CounterChunk i
-  kSnapshots = 7,      // SnapshotRecord, variable size
-  kVirtualFrames = 8,  // interned frames of interpreters (reserved)
-  kTimeline = 9,       // points over time (reserved)
-  kSymbols = 10,       // SymbolRecord, variable size: only in a snapshot that stands alone
-  kDifferences = 11,   // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
-  kPeakFirst = 12,     // PeakSite i: what was live of site i at the peak, in FileHeader.peak_copies[0]
-  kPeakSecond = 13,    // the same, in [1]
+  kModules = 1,       // ModuleRecord, variable size
+  kNodes = 2,         // NodeRecord: the calling-context tree
+  kSites = 3,         // SiteRecord: SiteId -> the node of its innermost frame
+  kThreads = 4,       // ThreadRecord
+  kChunkOwners = 5,   // ChunkOwner: whose counters chunk i holds
+  kCounters = 6,      // CounterChunk i
+  kSnapshots = 7,     // SnapshotRecord, variable size
+  kCodes = 8,         // 1.2: CodeRecord, variable size: code of an interpreter
+  kTimeline = 9,      // points over time (reserved)
+  kSymbols = 10,      // SymbolRecord, variable size: only in a snapshot that stands alone
+  kDifferences = 11,  // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
+  kPeakFirst = 12,    // PeakSite i: what was live of site i at the peak, in FileHeader.peak_copies[0]
+  kPeakSecond = 13,   // the same, in [1]
 };
 inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
 
@@ -109,6 +109,17 @@ enum StateBit : uint32_t {
   kStateNotGlibc = 1u << 6,    // the allocator behind us is not glibc's; `allocator` names it
   kStateSampled = 1u << 7,     // 1.1: since `sampled_ns` blocks are sampled, one in sample_interval_bytes
   kStateTotalsOnly = 1u << 8,  // 1.1: since `totals_ns` no stacks are taken at all; the totals go on
+};
+
+// Bits of FileHeader.python_state, only ever set. atomic, relaxed. Without kPythonTraced only native frames are
+// recorded.
+enum PythonBit : uint32_t {
+  kPythonTraced = 1u << 0,          // its allocators are hooked, its frames are read
+  kPythonUnknownVersion = 1u << 1,  // a minor version whose structures we do not know
+  kPythonFreeThreaded = 1u << 2,    // a build without the GIL
+  kPythonBadLayout = 1u << 3,       // a known version, but its frames are not where they should be
+  kPythonSecondRuntime = 1u << 4,   // another interpreter was loaded beside the one that is traced
+  kPythonHooksReplaced = 1u << 5,   // the program replaced its allocators; what came before we were back is missing
 };
 
 // Used bytes of a table. atomic: release store by the writer, acquire load by readers.
@@ -186,6 +197,12 @@ struct FileHeader {
   // --- what was live at the peak
   PeakCopy peak_copies[2];  // of kPeakFirst and kPeakSecond
   uint64_t peak_copy_ns;    // atomic: time spent on taking them
+  // --- Python (1.2)
+  uint32_t python_version;      // atomic: PY_VERSION_HEX of the interpreter in the process; 0 = none seen
+  uint32_t python_state;        // atomic: PythonBit
+  uint64_t python_arena_bytes;  // atomic: what pymalloc holds in arenas; of it are live ThreadRecord.python_small_bytes
+  char python_runtime[256];     // file that holds the interpreter, NUL-terminated
+  char directory[256];          // the working directory at the start, NUL-terminated: relative file names are from here
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);
@@ -208,7 +225,7 @@ enum class VirtualKind : uint32_t {
   kTruncated = 2,  // payload: TruncationReason. Outermost frame of a stack that is cut short there
   kOverflow = 3,   // the only frame of kOverflowSite
   kInherited = 4,  // reserved
-  kPython = 5,     // payload: id in kVirtualFrames (reserved)
+  kPython = 5,     // 1.2, payload: PythonPayload()
   kSampled = 6,    // 1.1, payload: R. Outermost frame of a stack whose counters are estimates (sampling.h)
 };
 enum class TruncationReason : uint32_t {
@@ -227,8 +244,18 @@ constexpr uint64_t PayloadOf(Frame frame) { return frame & ((uint64_t{1} << 56) 
 constexpr uint64_t AddressOf(Frame frame) { return frame & kAddressMask; }
 constexpr uint32_t GenerationOf(Frame frame) { return (frame >> kGenerationShift) & kGenerationMask; }
 
+// Of a frame of Python: its code, and the instruction it stands at, as an offset into the code's bytes. Unlike a return
+// address this is the instruction of the call itself.
+inline constexpr int kCodeShift = 28;
+inline constexpr uint64_t kMaxCodeOffset = (uint64_t{1} << kCodeShift) - 1;  // larger ones are cut to this
+// `code`: where its record begins in kCodes, divided by 8.
+constexpr uint64_t PythonPayload(uint64_t code, uint64_t offset) { return (code << kCodeShift) | offset; }
+constexpr uint64_t CodeOf(Frame frame) { return PayloadOf(frame) >> kCodeShift; }
+constexpr uint64_t CodeOffsetOf(Frame frame) { return PayloadOf(frame) & kMaxCodeOffset; }
+
 inline constexpr uint32_t kDomainMalloc = 0;
 inline constexpr uint32_t kDomainMmap = 1;
+inline constexpr uint32_t kDomainPython = 2;        // 1.2: blocks of Python's own allocators
 inline constexpr uint32_t kFirstCustomDomain = 16;  // track(): smaller ids are ours
 inline constexpr uint32_t kMaxCustomDomains = 15;
 
@@ -303,7 +330,9 @@ struct ThreadRecord {
   // 1.1, atomic: of what the thread's counter of site 0 has live, how much is in pending_bytes or
   // FileHeader.live_bytes.
   int64_t counted_bytes;
-  uint64_t reserved[9];
+  // 1.2, atomic: live bytes in pymalloc's arenas, as requested: allocated minus freed on this thread (may be negative)
+  int64_t python_small_bytes;
+  uint64_t reserved[8];
 };
 static_assert(sizeof(ThreadRecord) == 128);
 
@@ -333,6 +362,29 @@ struct Segment {
   bool operator==(const Segment&) const = default;
 };
 static_assert(sizeof(Segment) == 24);
+
+// ---------------------------------------------------------------- code of interpreters (1.2)
+
+// How CodeRecord's table gives the line of an offset.
+enum class LineTableKind : uint32_t {
+  kNone = 0,
+  kLnotab = 1,     // Python up to 3.9: co_lnotab
+  kLineTable = 2,  // 3.10: co_linetable, pairs
+  kLocations = 3,  // 3.11 and later: co_linetable, location entries
+};
+
+// A Python code object, as it was when it was first seen on a stack.
+// Followed by: file name (file_bytes), qualified name (name_bytes; the plain one up to 3.10), both UTF-8, without NUL,
+// line table (line_table_bytes), padding to 8.
+struct CodeRecord {
+  uint32_t record_bytes;     // tag, atomic, release: whole record with padding, multiple of 8
+  int32_t first_line;        // co_firstlineno
+  uint32_t line_table_kind;  // LineTableKind
+  uint32_t file_bytes;
+  uint32_t name_bytes;
+  uint32_t line_table_bytes;
+};
+static_assert(sizeof(CodeRecord) == 24);
 
 // ---------------------------------------------------------------- snapshots
 

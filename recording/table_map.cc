@@ -45,8 +45,8 @@ std::string_view TableName(TableKind kind) {
       return "counters";
     case TableKind::kSnapshots:
       return "snapshots";
-    case TableKind::kVirtualFrames:
-      return "virtual frames";
+    case TableKind::kCodes:
+      return "codes";
     case TableKind::kTimeline:
       return "timeline";
     case TableKind::kSymbols:
