@@ -247,11 +247,12 @@ constexpr uint32_t GenerationOf(Frame frame) { return (frame >> kGenerationShift
 // Of a frame of Python: its code, and the instruction it stands at, as an offset into the code's bytes. Unlike a return
 // address this is the instruction of the call itself.
 inline constexpr int kCodeShift = 28;
-inline constexpr uint64_t kMaxCodeOffset = (uint64_t{1} << kCodeShift) - 1;  // larger ones are cut to this
+inline constexpr uint64_t kNoCodeOffset = (uint64_t{1} << kCodeShift) - 1;  // of a frame that has not begun
+inline constexpr uint64_t kMaxCodeOffset = kNoCodeOffset - 1;               // larger ones are cut to this
 // `code`: where its record begins in kCodes, divided by 8.
 constexpr uint64_t PythonPayload(uint64_t code, uint64_t offset) { return (code << kCodeShift) | offset; }
 constexpr uint64_t CodeOf(Frame frame) { return PayloadOf(frame) >> kCodeShift; }
-constexpr uint64_t CodeOffsetOf(Frame frame) { return PayloadOf(frame) & kMaxCodeOffset; }
+constexpr uint64_t CodeOffsetOf(Frame frame) { return PayloadOf(frame) & kNoCodeOffset; }
 
 inline constexpr uint32_t kDomainMalloc = 0;
 inline constexpr uint32_t kDomainMmap = 1;
