@@ -66,11 +66,30 @@ ThreadRecord RecordOf(const RecordedThread& thread) {
   record.kind = static_cast<uint32_t>(thread.kind);
   record.tid = thread.tid;
   record.threads_served = thread.threads_served;
+  record.python_small_bytes = thread.python_small_bytes;
   for (const auto& [site, counters] : thread.counters) {
     if (site == 0) record.counted_bytes += counters.live_bytes();
   }
   memcpy(record.name, thread.name.data(), std::min(thread.name.size(), sizeof(record.name)));
   return record;
+}
+
+// A frame names its code by where it is, so each goes where its id says. The record before it is longer than what it
+// holds then: it was written by a later version, which put something at its end.
+std::string CodeTable(const std::vector<RecordedCode>& codes) {
+  std::string table;
+  size_t last = 0;
+  for (const RecordedCode& code : codes) {
+    const size_t at = code.id * format::kCodeIdBytes;
+    if (at > table.size()) {
+      table.resize(at);
+      const auto record_bytes = static_cast<uint32_t>(at - last);
+      memcpy(&table[last], &record_bytes, sizeof(record_bytes));
+    }
+    last = at;
+    table += EncodeCode(code);
+  }
+  return table;
 }
 
 }  // namespace
@@ -86,6 +105,7 @@ RecordingBuilder::RecordingBuilder(const Recording& recording)
       sites_(recording.sites()),
       threads_(recording.threads()),
       snapshots_(recording.snapshots()),
+      codes_(recording.codes()),
       symbols_(recording.symbols()),
       differences_(recording.differences()),
       peak_copy_(recording.peak_copy()) {
@@ -145,6 +165,14 @@ void RecordingBuilder::AddSnapshotOfNow(RecordedSnapshot snapshot) {
   AddSnapshot(snapshot);
 }
 
+uint64_t RecordingBuilder::AddCode(const RecordedCode& code) {
+  uint64_t id = 0;
+  if (!codes_.empty()) id = codes_.back().id + EncodeCode(codes_.back()).size() / format::kCodeIdBytes;
+  codes_.push_back(code);
+  codes_.back().id = id;
+  return id;
+}
+
 void RecordingBuilder::AddSymbol(const RecordedSymbol& symbol) { symbols_.push_back(symbol); }
 
 void RecordingBuilder::AddDifference(const RecordedDifference& difference) { differences_.push_back(difference); }
@@ -169,6 +197,7 @@ std::string RecordingBuilder::Build() const {
                  tables[TableKind::kCounters]);
   }
   for (const RecordedSnapshot& snapshot : snapshots_) tables[TableKind::kSnapshots] += EncodeSnapshot(snapshot);
+  tables[TableKind::kCodes] = CodeTable(codes_);
   for (const RecordedSymbol& symbol : symbols_) tables[TableKind::kSymbols] += EncodeSymbol(symbol);
   for (const RecordedDifference& difference : differences_) {
     tables[TableKind::kDifferences] += EncodeDifference(difference);

@@ -41,6 +41,8 @@ class RecordingBuilder {
   void AddSnapshot(const RecordedSnapshot& snapshot);
   // Adds a snapshot of the counters as they are now: `snapshot.growth` is worked out from those before it.
   void AddSnapshotOfNow(RecordedSnapshot snapshot);
+  // Gives the id for its frames (format::PythonPayload). An id that `code` brings is not looked at.
+  uint64_t AddCode(const RecordedCode& code);
   void AddSymbol(const RecordedSymbol& symbol);
   void AddDifference(const RecordedDifference& difference);
   void SetPeakCopy(const RecordedPeak& peak);
@@ -61,6 +63,7 @@ class RecordingBuilder {
   std::vector<NodeId> sites_;
   std::vector<RecordedThread> threads_;
   std::vector<RecordedSnapshot> snapshots_;
+  std::vector<RecordedCode> codes_;
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
   std::optional<RecordedPeak> peak_copy_;

@@ -249,7 +249,8 @@ constexpr uint32_t GenerationOf(Frame frame) { return (frame >> kGenerationShift
 inline constexpr int kCodeShift = 28;
 inline constexpr uint64_t kNoCodeOffset = (uint64_t{1} << kCodeShift) - 1;  // of a frame that has not begun
 inline constexpr uint64_t kMaxCodeOffset = kNoCodeOffset - 1;               // larger ones are cut to this
-// `code`: where its record begins in kCodes, divided by 8.
+// `code`: where its record begins in kCodes, in units of kCodeIdBytes.
+inline constexpr uint64_t kCodeIdBytes = 8;
 constexpr uint64_t PythonPayload(uint64_t code, uint64_t offset) { return (code << kCodeShift) | offset; }
 constexpr uint64_t CodeOf(Frame frame) { return PayloadOf(frame) >> kCodeShift; }
 constexpr uint64_t CodeOffsetOf(Frame frame) { return PayloadOf(frame) & kNoCodeOffset; }

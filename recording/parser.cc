@@ -30,16 +30,22 @@ namespace {
 int64_t Add(int64_t a, int64_t b) { return static_cast<int64_t>(static_cast<uint64_t>(a) + static_cast<uint64_t>(b)); }
 int64_t Negative(int64_t a) { return static_cast<int64_t>(-static_cast<uint64_t>(a)); }
 
-// Reads all records of a table of variable size, each by parse(bytes).
+// Reads all records of a table of variable size, each by parse(offset in the table, bytes).
 template <typename Value, typename Parse>
 absl::Status ReadVariable(TableMap& map, TableKind kind, size_t fixed_bytes, Parse parse, std::vector<Value>* into) {
   RETURN_IF_ERROR(map.Refresh());
   return ForEachVariableRecord(map, kind, fixed_bytes, [&](uint64_t offset, std::string_view record) {
-    absl::StatusOr<Value> value = parse(record);
+    absl::StatusOr<Value> value = parse(offset, record);
     if (!value.ok()) return map.Damaged(kind, offset, std::string(value.status().message()));
     into->push_back(*std::move(value));
     return absl::OkStatus();
   });
+}
+
+// For records that are the same wherever they stand.
+template <auto parse>
+auto AnywhereBy(uint64_t /*offset*/, std::string_view record) {
+  return parse(record);
 }
 
 }  // namespace
@@ -54,10 +60,12 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   RETURN_IF_ERROR(ReadSites());
   RETURN_IF_ERROR(ReadNodes());
   RETURN_IF_ERROR(ReadModules());
+  RETURN_IF_ERROR(ReadCodes());
   RETURN_IF_ERROR(ReadSymbols());
   RETURN_IF_ERROR(ReadDifferences());
   NoteWhatIsMissing();
   RETURN_IF_ERROR(CheckStacks());
+  CheckCodes();
   ChargeCounters();
   ChargeSnapshots();
   FindSampledSites();
@@ -114,7 +122,7 @@ absl::Status RecordingParser::ReadPeak() {
 }
 
 absl::Status RecordingParser::ReadSnapshots() {
-  return ReadVariable(map_, TableKind::kSnapshots, sizeof(format::SnapshotRecord), ParseSnapshot,
+  return ReadVariable(map_, TableKind::kSnapshots, sizeof(format::SnapshotRecord), AnywhereBy<ParseSnapshot>,
                       &recording_.snapshots_);
 }
 
@@ -131,6 +139,7 @@ absl::Status RecordingParser::ReadThreads() {
                                    .tid = record.tid,
                                    .threads_served = record.threads_served,
                                    .name = std::string(record.name, strnlen(record.name, sizeof(record.name))),
+                                   .python_small_bytes = record.python_small_bytes,
                                    .counters = {}});
     unflushed_live_ = Add(unflushed_live_, Add(record.pending_bytes, Negative(record.counted_bytes)));
     if (record.peak_epoch == recording_.header_.peak_epoch) {
@@ -162,8 +171,8 @@ absl::Status RecordingParser::ReadNodes() {
 }
 
 absl::Status RecordingParser::ReadModules() {
-  RETURN_IF_ERROR(
-      ReadVariable(map_, TableKind::kModules, sizeof(format::ModuleRecord), ParseModule, &recording_.modules_));
+  RETURN_IF_ERROR(ReadVariable(map_, TableKind::kModules, sizeof(format::ModuleRecord), AnywhereBy<ParseModule>,
+                               &recording_.modules_));
   const std::vector<RecordedModule>& modules = recording_.modules_;
   std::vector<uint32_t>& order = recording_.modules_by_start_;
   order.resize(modules.size());
@@ -174,12 +183,17 @@ absl::Status RecordingParser::ReadModules() {
   return absl::OkStatus();
 }
 
+absl::Status RecordingParser::ReadCodes() {
+  return ReadVariable(map_, TableKind::kCodes, sizeof(format::CodeRecord), ParseCode, &recording_.codes_);
+}
+
 absl::Status RecordingParser::ReadSymbols() {
-  return ReadVariable(map_, TableKind::kSymbols, sizeof(format::SymbolRecord), ParseSymbol, &recording_.symbols_);
+  return ReadVariable(map_, TableKind::kSymbols, sizeof(format::SymbolRecord), AnywhereBy<ParseSymbol>,
+                      &recording_.symbols_);
 }
 
 absl::Status RecordingParser::ReadDifferences() {
-  return ReadVariable(map_, TableKind::kDifferences, sizeof(format::DifferenceRecord), ParseDifference,
+  return ReadVariable(map_, TableKind::kDifferences, sizeof(format::DifferenceRecord), AnywhereBy<ParseDifference>,
                       &recording_.differences_);
 }
 
@@ -230,6 +244,15 @@ absl::Status RecordingParser::CheckStacks() {
   return absl::OkStatus();
 }
 
+void RecordingParser::CheckCodes() {
+  uint64_t missing = 0;
+  for (const RecordedNode& node : recording_.nodes_) {
+    if (node.frame == 0 || !format::IsVirtual(node.frame)) continue;
+    missing += format::KindOf(node.frame) == format::VirtualKind::kPython && recording_.FindCode(node.frame) == nullptr;
+  }
+  if (missing > 0) recording_.damage_.push_back(fmt::format("the code of {} frames of Python is missing", missing));
+}
+
 // The thread to charge for a record of the table of threads. One whose record is missing counted, so it was there:
 // that is all that is known of it.
 size_t RecordingParser::ThreadOf(uint32_t record) {
@@ -261,6 +284,7 @@ void RecordingParser::ChargeCounters() {
                                  .tid = 0,
                                  .threads_served = 0,
                                  .name = "",
+                                 .python_small_bytes = 0,
                                  .counters = {{format::kOverflowSite, lost}}});
 }
 

@@ -4,7 +4,7 @@
 // what the writer publishes earlier than what was read before it (format.h, rules 3 and 4):
 //
 //   copy of the peak -> snapshots -> freed -> allocated -> chunk owners -> threads and totals -> sites -> nodes ->
-//   modules
+//   modules and code
 //
 // So what is found in one table is complete in the tables read after it.
 //
@@ -40,12 +40,14 @@ class RecordingParser {
   absl::Status ReadSites();
   absl::Status ReadNodes();
   absl::Status ReadModules();
+  absl::Status ReadCodes();
   absl::Status ReadSymbols();
   absl::Status ReadDifferences();
 
   // Once all is read: does everything lead somewhere?
   void NoteWhatIsMissing();
   absl::Status CheckStacks();
+  void CheckCodes();
   void ChargeCounters();
   void ChargeSnapshots();
   void FindSampledSites();

@@ -97,4 +97,18 @@ const RecordedModule* Recording::FindModule(format::Frame frame) const {
   return module.generation == format::GenerationOf(frame) && call < module.end ? &module : nullptr;
 }
 
+const RecordedCode* Recording::FindCode(format::Frame frame) const {
+  if (!format::IsVirtual(frame) || format::KindOf(frame) != format::VirtualKind::kPython) return nullptr;
+  const uint64_t id = format::CodeOf(frame);
+  const auto at = std::lower_bound(codes_.begin(), codes_.end(), id,
+                                   [](const RecordedCode& code, uint64_t wanted) { return code.id < wanted; });
+  return at != codes_.end() && at->id == id ? &*at : nullptr;
+}
+
+int64_t Recording::python_small_bytes() const {
+  uint64_t sum = 0;  // modulo 2^64: a thread frees what another allocated
+  for (const RecordedThread& thread : threads_) sum += static_cast<uint64_t>(thread.python_small_bytes);
+  return static_cast<int64_t>(sum);
+}
+
 }  // namespace allocline

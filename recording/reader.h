@@ -61,6 +61,7 @@ struct RecordedThread {
   uint32_t tid = 0;
   uint32_t threads_served = 0;
   std::string name;
+  int64_t python_small_bytes = 0;  // live in pymalloc's arenas, allocated less freed by this thread
   std::vector<std::pair<SiteId, SiteCounters>> counters;  // by rising site, only those with any()
   bool operator==(const RecordedThread&) const = default;
 };
@@ -73,6 +74,16 @@ struct RecordedSnapshot {
   uint64_t rows = format::kRowsNotGiven;
   std::vector<std::pair<SiteId, SiteCounters>> growth;  // since the snapshot before, by rising site
   bool operator==(const RecordedSnapshot&) const = default;
+};
+
+// A code object of Python, as it was when it was first on a stack.
+struct RecordedCode {
+  uint64_t id = 0;  // what format::CodeOf() of its frames gives
+  int32_t first_line = 0;
+  format::LineTableKind line_table_kind = format::LineTableKind::kNone;  // may be one that a later version brought
+  std::string file, name;                                                // as the interpreter has them
+  std::string line_table;                                                // python_lines.h reads it
+  bool operator==(const RecordedCode&) const = default;
 };
 
 // Resolved names carried by a snapshot that stands alone (TableKind::kSymbols).
@@ -119,6 +130,7 @@ class Recording {
   const std::vector<NodeId>& sites() const { return sites_; }        // index: SiteId; [0] is no site
   const std::vector<RecordedThread>& threads() const { return threads_; }
   const std::vector<RecordedSnapshot>& snapshots() const { return snapshots_; }  // oldest first
+  const std::vector<RecordedCode>& codes() const { return codes_; }              // by rising id
   const std::vector<RecordedSymbol>& symbols() const { return symbols_; }
   const std::vector<RecordedDifference>& differences() const { return differences_; }
   // Nothing if no copy was made: the process never had more than K live, or forgot its peak.
@@ -143,11 +155,15 @@ class Recording {
   std::vector<format::Frame> Stack(SiteId site) const;
   // The module a native frame lies in, or nullptr.
   const RecordedModule* FindModule(format::Frame frame) const;
+  // The code of a frame of Python, or nullptr for any other frame, and if its record is missing.
+  const RecordedCode* FindCode(format::Frame frame) const;
 
   // Live bytes and peak. Live is the sum of the counters, exact to the event, and the total the process keeps if it was
   // counting while its file was read; the peak takes in what the threads had not flushed yet.
   uint64_t live_bytes() const { return live_bytes_; }
   uint64_t peak_bytes() const { return peak_bytes_; }
+  // What is live in pymalloc's arenas, as requested: header().python_arena_bytes less this is held for nothing.
+  int64_t python_small_bytes() const;
 
   // What is missing because the file was cut short or copied while its process ran; empty if nothing.
   const std::vector<std::string>& damage() const { return damage_; }
@@ -165,6 +181,7 @@ class Recording {
   std::vector<NodeId> sites_;
   std::vector<RecordedThread> threads_;
   std::vector<RecordedSnapshot> snapshots_;
+  std::vector<RecordedCode> codes_;
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
   std::optional<RecordedPeak> peak_copy_;

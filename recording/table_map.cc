@@ -81,8 +81,10 @@ absl::Status TableMap::Refresh() {
   const size_t whole = static_cast<size_t>(std::min<uint64_t>(file_bytes_, sizeof(header)));
   RETURN_IF_ERROR(source_.ReadAt(0, &header, whole));
   header_ = header;
-  for (auto* text : {&header_.program[sizeof(header_.program) - 1], &header_.host[sizeof(header_.host) - 1],
-                     &header_.allocator[sizeof(header_.allocator) - 1]}) {
+  for (auto* text :
+       {&header_.program[sizeof(header_.program) - 1], &header_.host[sizeof(header_.host) - 1],
+        &header_.allocator[sizeof(header_.allocator) - 1], &header_.python_runtime[sizeof(header_.python_runtime) - 1],
+        &header_.directory[sizeof(header_.directory) - 1]}) {
     *text = '\0';
   }
   RETURN_IF_ERROR(CheckHeader());

@@ -11,6 +11,7 @@
 
 namespace allocline {
 
+using format::CodeRecord;
 using format::DifferenceRecord;
 using format::Frame;
 using format::ModuleRecord;
@@ -168,6 +169,36 @@ std::string EncodeSnapshot(const RecordedSnapshot& snapshot) {
   std::string record(BytesOf(fixed));
   record += label;
   record += payload;
+  return Finish(std::move(record));
+}
+
+// ---------------------------------------------------------------- code
+
+absl::StatusOr<RecordedCode> ParseCode(uint64_t offset, std::string_view record) {
+  RETURN_IF_ERROR(CheckRoom(record, sizeof(CodeRecord), 0));
+  const auto fixed = Load<CodeRecord>(record);
+  const std::string_view rest = record.substr(sizeof(fixed));
+  const uint64_t names = uint64_t{fixed.file_bytes} + fixed.name_bytes;
+  RETURN_IF_ERROR(CheckRoom(record, sizeof(fixed), names + fixed.line_table_bytes));
+  return RecordedCode{.id = offset / format::kCodeIdBytes,
+                      .first_line = fixed.first_line,
+                      .line_table_kind = format::LineTableKind{fixed.line_table_kind},
+                      .file = std::string(rest.substr(0, fixed.file_bytes)),
+                      .name = std::string(rest.substr(fixed.file_bytes, fixed.name_bytes)),
+                      .line_table = std::string(rest.substr(names, fixed.line_table_bytes))};
+}
+
+std::string EncodeCode(const RecordedCode& code) {
+  const CodeRecord fixed{.record_bytes = 0,
+                         .first_line = code.first_line,
+                         .line_table_kind = static_cast<uint32_t>(code.line_table_kind),
+                         .file_bytes = static_cast<uint32_t>(code.file.size()),
+                         .name_bytes = static_cast<uint32_t>(code.name.size()),
+                         .line_table_bytes = static_cast<uint32_t>(code.line_table.size())};
+  std::string record(BytesOf(fixed));
+  record += code.file;
+  record += code.name;
+  record += code.line_table;
   return Finish(std::move(record));
 }
 

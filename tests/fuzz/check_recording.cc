@@ -31,6 +31,8 @@ std::string CheckValues(const Recording& recording) {
       const RecordedModule* module = recording.FindModule(frame);
       const uint64_t call = format::AddressOf(frame) - 1;
       if (module != nullptr && (call < module->start || call >= module->end)) return "a frame in the wrong module";
+      const RecordedCode* code = recording.FindCode(frame);
+      if (code != nullptr && code->id != format::CodeOf(frame)) return "a frame of the wrong code";
     }
   }
   for (const RecordedThread& thread : recording.threads()) {
@@ -60,7 +62,9 @@ std::string CheckValues(const Recording& recording) {
   }
   const format::FileHeader& header = recording.header();
   if (!Ends(header.program, sizeof(header.program)) || !Ends(header.host, sizeof(header.host)) ||
-      !Ends(header.allocator, sizeof(header.allocator))) {
+      !Ends(header.allocator, sizeof(header.allocator)) ||
+      !Ends(header.python_runtime, sizeof(header.python_runtime)) ||
+      !Ends(header.directory, sizeof(header.directory))) {
     return "a text of the header has no end";
   }
   if (recording.peak_bytes() < recording.live_bytes()) return "a peak below what is live";
@@ -79,6 +83,7 @@ std::string CheckWritingAgain(const Recording& recording) {
   if (again->sites() != recording.sites()) return "other sites when written again";
   if (again->threads() != recording.threads()) return "other threads when written again";
   if (again->snapshots() != recording.snapshots()) return "other snapshots when written again";
+  if (again->codes() != recording.codes()) return "other code when written again";
   if (again->symbols() != recording.symbols()) return "other symbols when written again";
   if (again->differences() != recording.differences()) return "other differences when written again";
   if (again->peak_copy() != recording.peak_copy()) return "another copy of the peak when written again";

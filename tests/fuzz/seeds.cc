@@ -52,6 +52,16 @@ RecordingBuilder OneOfEverything() {
   }
   sites.push_back(builder.AddSite(std::vector<format::Frame>{0x400300, domain}));
   sites.push_back(builder.AddSite(std::vector<format::Frame>{0x400300, cut}));
+  for (const char* file : {"connector.py", "<string>"}) {
+    const uint64_t code = builder.AddCode({.first_line = 7,
+                                           .line_table_kind = format::LineTableKind::kLineTable,
+                                           .file = file,
+                                           .name = "update",
+                                           .line_table = "\x04\x01\x06\x80"});
+    sites.push_back(builder.AddSite(std::vector<format::Frame>{
+        plugin, format::MakeVirtualFrame(format::VirtualKind::kPython, format::PythonPayload(code, 6)),
+        format::MakeVirtualFrame(format::VirtualKind::kDomain, format::kDomainPython)}));
+  }
   const size_t main = builder.AddThread({.kind = format::ThreadKind::kOrphans, .tid = 100, .name = "main"});
   const size_t worker = builder.AddThread({.tid = 101, .threads_served = 3, .name = "worker"});
   for (SiteId site : sites) builder.AddCounters(site % 2 == 0 ? main : worker, site, {site * 100, site, 50, 1});

@@ -33,6 +33,7 @@ TEST(BuilderTest, WhateverIsAddedIsFoundByTheReader) {
     EXPECT_THAT(read.damage(), IsEmpty());
     EXPECT_EQ(read.modules(), made.modules);
     EXPECT_EQ(read.snapshots(), made.snapshots);
+    EXPECT_EQ(read.codes(), made.codes);
     EXPECT_EQ(read.symbols(), made.symbols);
     EXPECT_EQ(read.differences(), made.differences);
     EXPECT_EQ(read.peak_copy(), made.peak_copy);

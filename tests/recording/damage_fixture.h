@@ -16,7 +16,7 @@
 
 namespace allocline {
 
-// Two modules, two threads, two sites of three frames, two snapshots and a symbol.
+// Two modules, two threads, two sites of three frames, two snapshots, two code objects, a symbol and a difference.
 inline RecordingBuilder Small() {
   RecordingBuilder builder;
   builder.AddModule({.start = 0x1000, .end = 0x2000, .build_id = "id", .path = "/bin/first", .segments = {{0, 1, 2}}});
@@ -27,6 +27,8 @@ inline RecordingBuilder Small() {
   builder.AddThread({.name = "worker", .counters = {{b, {50, 2, 20, 1}}}});
   builder.AddSnapshot({.label = "first", .growth = {{a, {100, 1, 0, 0}}}});
   builder.AddSnapshot({.label = "second", .growth = {{b, {50, 2, 20, 1}}}});
+  builder.AddCode({.line_table_kind = format::LineTableKind::kLnotab, .file = "a.py", .name = "f", .line_table = "ab"});
+  builder.AddCode({.line_table_kind = format::LineTableKind::kLnotab, .file = "b.py", .name = "g", .line_table = "cd"});
   builder.AddSymbol({.frame = 0x1010, .level = 4, .locations = {{.function = "f()", .file = "f.cc", .line = 7}}});
   builder.AddDifference({.ours = {0x1010}, .theirs = {0x1010, 0x1020}});
   return builder;

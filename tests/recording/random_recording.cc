@@ -99,6 +99,7 @@ RandomRecording::RandomRecording(uint64_t seed) {
                        .tid = static_cast<uint32_t>(dice.Magnitude()),
                        .threads_served = static_cast<uint32_t>(dice.Magnitude()),
                        .name = std::string("thread") + std::to_string(i),
+                       .python_small_bytes = static_cast<int64_t>(dice.Magnitude()),
                        .counters = {}});
     const size_t thread = builder.AddThread(threads.back());
     counted.emplace_back();
@@ -113,6 +114,14 @@ RandomRecording::RandomRecording(uint64_t seed) {
   for (uint64_t i = dice.Below(4); i > 0; --i) {
     snapshots.push_back(RandomSnapshot(dice, sites));
     builder.AddSnapshot(snapshots.back());
+  }
+  for (uint64_t i = dice.Below(6); i > 0; --i) {
+    codes.push_back({.first_line = static_cast<int32_t>(dice.Magnitude()),
+                     .line_table_kind = format::LineTableKind{static_cast<uint32_t>(dice.Below(5))},
+                     .file = dice.Text(60),
+                     .name = dice.Text(60),
+                     .line_table = dice.Text(200)});
+    codes.back().id = builder.AddCode(codes.back());
   }
   for (uint64_t i = dice.Below(4); i > 0; --i) {
     symbols.push_back(RandomSymbol(dice));

@@ -21,6 +21,7 @@ struct RandomRecording {
   std::vector<RecordedThread> threads;                  // their counters are in `counted`
   std::vector<std::map<SiteId, SiteCounters>> counted;  // by thread
   std::vector<RecordedSnapshot> snapshots;
+  std::vector<RecordedCode> codes;
   std::vector<RecordedSymbol> symbols;
   std::vector<RecordedDifference> differences;
   std::optional<RecordedPeak> peak_copy;

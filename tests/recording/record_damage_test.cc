@@ -25,6 +25,9 @@ using Stack = std::vector<format::Frame>;
 
 class RecordDamageTest : public DamageTest {};
 
+constexpr TableKind kVariableTables[] = {TableKind::kModules, TableKind::kSnapshots, TableKind::kCodes,
+                                         TableKind::kSymbols, TableKind::kDifferences};
+
 // ---------------------------------------------------------------- stacks
 
 // Node ids of Small(): 0 root, 1 overflow, 2 = 0x3030, 3 = 0x1020, 4 = 0x1010 (site 2), 5 = 0x1011 (site 3).
@@ -133,7 +136,7 @@ TEST_F(RecordDamageTest, ASiteFreedByMoreThanItAllocatedIsTold) {
 // ---------------------------------------------------------------- records of variable size
 
 TEST_F(RecordDamageTest, ARecordTooSmallForItsKindIsDamage) {
-  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols, TableKind::kDifferences}) {
+  for (TableKind kind : kVariableTables) {
     RawRecording raw(Small());
     raw.record<uint32_t>(kind) = 8;
     ExpectRefused(raw, StatusCode::kDataLoss, "a record of 8 bytes");
@@ -141,7 +144,7 @@ TEST_F(RecordDamageTest, ARecordTooSmallForItsKindIsDamage) {
 }
 
 TEST_F(RecordDamageTest, ARecordOfAnOddSizeIsDamage) {
-  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols, TableKind::kDifferences}) {
+  for (TableKind kind : kVariableTables) {
     RawRecording raw(Small());
     raw.record<uint32_t>(kind) += 4;
     ExpectRefused(raw, StatusCode::kDataLoss, "expected a multiple of 8");
@@ -149,7 +152,7 @@ TEST_F(RecordDamageTest, ARecordOfAnOddSizeIsDamage) {
 }
 
 TEST_F(RecordDamageTest, ARecordLongerThanItsTableIsDamage) {
-  for (TableKind kind : {TableKind::kModules, TableKind::kSnapshots, TableKind::kSymbols, TableKind::kDifferences}) {
+  for (TableKind kind : kVariableTables) {
     RawRecording raw(Small());
     raw.record<uint32_t>(kind) = 0x7ffffff8;
     ExpectRefused(raw, StatusCode::kDataLoss, "where the table has");
@@ -231,6 +234,59 @@ TEST_F(RecordDamageTest, ASnapshotAddsWhatIsLostToWhatCouldNotBeAttributed) {
   ASSERT_TRUE(recording.ok()) << recording.status();
   EXPECT_THAT(recording->snapshots()[0].growth,
               ElementsAre(Pair(1, SiteCounters{15, 2, 0, 0}), Pair(2, SiteCounters{7, 1, 0, 0})));
+}
+
+TEST_F(RecordDamageTest, ACodeThatClaimsMoreThanItsRecordIsDamage) {
+  for (auto claim : {+[](format::CodeRecord& code) { code.file_bytes = UINT32_MAX; },
+                     +[](format::CodeRecord& code) { code.name_bytes += 8; },
+                     +[](format::CodeRecord& code) { code.line_table_bytes = UINT32_MAX; }}) {
+    RawRecording raw(Small());
+    claim(raw.record<format::CodeRecord>(TableKind::kCodes));
+    ExpectRefused(raw, StatusCode::kDataLoss, "claims to hold");
+    ExpectRefused(raw, StatusCode::kDataLoss, "(table of codes, byte 0)");
+  }
+}
+
+// Frames of the two code objects of Small(), and one of none.
+RecordingBuilder WithPythonFrames() {
+  RecordingBuilder builder = Small();
+  for (const uint64_t code : {0, 4, 5}) {
+    builder.AddSite(Stack{format::MakeVirtualFrame(format::VirtualKind::kPython, format::PythonPayload(code, 2))});
+  }
+  return builder;
+}
+
+TEST_F(RecordDamageTest, FramesWhoseCodeIsMissingAreCounted) {
+  raw_ = RawRecording(WithPythonFrames());
+  const Recording recording = Read();
+  EXPECT_EQ(recording.FindCode(recording.Stack(4)[0])->file, "a.py");
+  EXPECT_EQ(recording.FindCode(recording.Stack(5)[0])->file, "b.py");
+  EXPECT_EQ(recording.FindCode(recording.Stack(6)[0]), nullptr);
+  EXPECT_THAT(recording.damage(), ElementsAre("the code of 1 frames of Python is missing"));
+}
+
+TEST_F(RecordDamageTest, CodeBehindARecordThatIsNotWrittenIsMissing) {
+  raw_ = RawRecording(WithPythonFrames());
+  raw_.record<uint32_t>(TableKind::kCodes) = 0;
+  EXPECT_THAT(Read().damage(), ElementsAre("the code of 3 frames of Python is missing"));
+}
+
+TEST_F(RecordDamageTest, ALineTableOfAKindToComeIsKept) {
+  raw_.record<format::CodeRecord>(TableKind::kCodes).line_table_kind = 77;
+  EXPECT_EQ(static_cast<uint32_t>(Read().codes()[0].line_table_kind), 77u);
+}
+
+// A later minor version may append to a record: it is longer than what we know of it.
+TEST_F(RecordDamageTest, CodeKeepsItsIdWhenARecordBeforeItIsLongerThanWhatItHolds) {
+  RecordingBuilder original = Small();
+  const uint64_t third = original.AddCode({.file = "c.py"});
+  raw_ = RawRecording(original);
+  raw_.record<format::CodeRecord>(TableKind::kCodes).record_bytes *= 2;  // swallows the second
+  const absl::StatusOr<Recording> copy = RawRecording(RecordingBuilder(Read())).Parse();
+  ASSERT_TRUE(copy.ok()) << copy.status();
+  ASSERT_THAT(copy->codes(), SizeIs(2));
+  EXPECT_EQ(copy->codes(), Read().codes());
+  EXPECT_EQ(copy->codes()[1].id, third);
 }
 
 TEST_F(RecordDamageTest, ASymbolThatClaimsMoreThanItsRecordIsDamage) {
