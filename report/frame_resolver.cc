@@ -31,6 +31,8 @@ std::string SyntheticText(format::Frame frame) {
       return "[not attributed: the recording was full]";
     case format::VirtualKind::kInherited:
       return "[inherited]";
+    case format::VirtualKind::kPython:
+      return "[code of Python that is missing]";
     default:
       return fmt::format("[frame of kind {}: {}]", static_cast<uint32_t>(format::KindOf(frame)), payload);
   }
@@ -45,7 +47,13 @@ ResolutionLevel LevelOf(const SourceLocation& location, ResolutionLevel of_addre
 }  // namespace
 
 FrameResolver::FrameResolver(const Recording& recording, Symbolizer* symbolizer, ProfileBuilder* builder)
-    : recording_(recording), symbolizer_(symbolizer), builder_(builder) {}
+    : recording_(recording), symbolizer_(symbolizer), builder_(builder), python_paths_(FindPythonPaths()) {}
+
+PythonPaths FrameResolver::FindPythonPaths() const {
+  std::vector<std::string_view> files;
+  for (const RecordedCode& code : recording_.codes()) files.push_back(code.file);
+  return PythonPaths(files);
+}
 
 std::span<const LocationId> FrameResolver::LocationsOf(format::Frame frame) const {
   auto range = ranges_.find(frame);
@@ -62,15 +70,19 @@ void FrameResolver::Resolve(std::vector<format::Frame> frames) {
 
 void FrameResolver::AddResolved(format::Frame frame, const RecordedModule* module, const ResolvedAddress& resolved) {
   uint32_t begin = static_cast<uint32_t>(locations_.size());
+  const bool is_python = format::IsVirtual(frame) && format::KindOf(frame) == format::VirtualKind::kPython;
   for (const SourceLocation& source : resolved.locations) {
     if (source.file.empty() && source.function.empty()) continue;
     std::string file = NormalizedPath(source.file);
     locations_.push_back(builder_->AddLocation({.file = file,
                                                 .line = source.line,
                                                 .function = source.function,
-                                                .module = module == nullptr ? std::string_view() : module->path,
+                                                .module = is_python           ? python_paths_.ModuleOf(file)
+                                                          : module == nullptr ? std::string_view()
+                                                                              : module->path,
                                                 .level = LevelOf(source, resolved.level),
-                                                .inlined = source.inlined}));
+                                                .inlined = source.inlined,
+                                                .python = is_python}));
   }
   // A domain, or that it is an estimate, is told of the whole stack.
   const bool is_mark = format::IsVirtual(frame) && (format::KindOf(frame) == format::VirtualKind::kDomain ||

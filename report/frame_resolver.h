@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "recording/reader.h"
 #include "report/profile_builder.h"
+#include "report/python_paths.h"
 #include "symbolize/symbolizer.h"
 
 namespace allocline {
@@ -27,14 +28,17 @@ class FrameResolver {
   std::span<const LocationId> LocationsOf(format::Frame frame) const;
   // Why modules did not resolve as far as they might.
   const std::vector<ModuleProblem>& problems() const { return problems_; }
+  const PythonPaths& python_paths() const { return python_paths_; }
 
  private:
+  PythonPaths FindPythonPaths() const;
   void AddResolved(format::Frame frame, const RecordedModule* module, const ResolvedAddress& resolved);
   LocationId AddUnresolved(const RecordedModule* module, format::Frame frame);
 
   const Recording& recording_;
   Symbolizer* const symbolizer_;
   ProfileBuilder* const builder_;
+  const PythonPaths python_paths_;
   std::vector<LocationId> locations_;                                         // of all frames, end to end
   absl::flat_hash_map<format::Frame, std::pair<uint32_t, uint32_t>> ranges_;  // begin and end in locations_
   std::vector<ModuleProblem> problems_;

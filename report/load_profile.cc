@@ -22,7 +22,10 @@ class ProfileLoader {
  public:
   ProfileLoader(const Recording& recording, Symbolizer* symbolizer, const LoadProfileOptions& options)
       : recording_(recording), options_(options), resolver_(recording, symbolizer, &builder_) {
-    if (options_.user_line.main_executable.empty()) options_.user_line.main_executable = MainExecutable();
+    UserLineOptions& user_line = options_.user_line;
+    if (user_line.main_executable.empty()) user_line.main_executable = MainExecutable();
+    user_line.python_runtime = PathOf(recording.header().python_runtime, sizeof(format::FileHeader::python_runtime));
+    user_line.python_paths = resolver_.python_paths();
   }
 
   Profile Load() && {
@@ -49,14 +52,16 @@ class ProfileLoader {
     bool truncated = false;  // the stack goes on further out, unseen
   };
 
-  // The header's path may be cut; the modules' are not.
-  std::string MainExecutable() const {
-    std::string program = recording_.header().program;
-    if (program.size() + 1 < sizeof(format::FileHeader::program)) return program;
+  // A path of the header may be cut; the modules' are not.
+  std::string PathOf(std::string path, size_t capacity) const {
+    if (path.size() + 1 < capacity) return path;
     for (const RecordedModule& module : recording_.modules()) {
-      if (module.path.starts_with(program)) return module.path;
+      if (module.path.starts_with(path)) return module.path;
     }
-    return program;
+    return path;
+  }
+  std::string MainExecutable() const {
+    return PathOf(recording_.header().program, sizeof(format::FileHeader::program));
   }
 
   NodeId NodeOf(SiteId site) const {

@@ -23,7 +23,7 @@ struct LoadProfileOptions {
   std::optional<size_t> snapshot;  // index into Recording::snapshots(); without: the end of the recording
   bool at_peak = false;            // what was live at the peak; then without `snapshot`
   bool by_thread = false;          // split sites by thread (thread_split.h); not possible at a snapshot
-  UserLineOptions user_line;       // main_executable is taken from the recording if empty
+  UserLineOptions user_line;       // what LoadProfile fills in is taken from the recording
 };
 
 // Whether there is a copy of what was live at the peak: NotFound says why there may be none.

@@ -52,10 +52,12 @@ struct Location {
   std::string_view file;      // normalised ("a/./b/../c" is "a/c"); empty if unknown
   uint32_t line = 0;          // 0 if unknown
   std::string_view function;  // demangled, may be empty
-  std::string_view module;    // path of the object, empty for synthetic frames and code outside any module
+  // Path of the object, empty for synthetic frames and code outside any module. Of Python: PythonPaths::ModuleOf().
+  std::string_view module;
   ResolutionLevel level = ResolutionLevel::kNone;
   FrameRole role = FrameRole::kLibrary;
   bool inlined = false;  // into the next location of the stack
+  bool python = false;   // code of Python, not of the processor
   bool operator==(const Location&) const = default;
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -17,7 +18,7 @@ namespace {
 auto IdentityOf(const Location& location) {
   return std::make_tuple(location.where.data(), location.file.data(), location.function.data(), location.module.data(),
                          location.line, static_cast<uint32_t>(location.level), location.role == FrameRole::kSynthetic,
-                         location.inlined);
+                         location.inlined, location.python);
 }
 using LocationIdentity = decltype(IdentityOf(Location{}));
 
@@ -103,18 +104,17 @@ Profile ProfileBuilder::Build(const UserLineRule& rule) && {
   for (Location& location : stacks.locations_) {
     if (location.role != FrameRole::kSynthetic) location.role = rule.Classify(location);
   }
-  // Both answers for a stack are its innermost frame's if that qualifies, and its caller's otherwise. Callers have
-  // smaller ids, so one pass settles all stacks.
-  std::vector<StackId> fallback(stacks.nodes_.size(), kRootStack);  // innermost frame outside allocator entries
+  // A stack's line is its innermost frame's if no frame further out has a better claim. Callers have smaller ids, so
+  // one pass settles all stacks.
+  using Claim = UserLineRule::Claim;
+  std::vector<Claim> claims(stacks.locations_.size());
+  for (LocationId id = 0; id < claims.size(); ++id) claims[id] = rule.ClaimOf(stacks.locations_[id]);
+  std::vector<Claim> best(stacks.nodes_.size(), Claim::kNone);
   for (StackId id = 1; id < stacks.nodes_.size(); ++id) {
     StackNode& node = stacks.nodes_[id];
-    FrameRole role = stacks.locations_[node.location].role;
-    node.user = role == FrameRole::kUser ? id : stacks.nodes_[node.parent].user;
-    fallback[id] = role == FrameRole::kUser || role == FrameRole::kLibrary ? id : fallback[node.parent];
-  }
-  for (StackId id = 1; id < stacks.nodes_.size(); ++id) {
-    StackNode& node = stacks.nodes_[id];
-    if (node.user == kRootStack) node.user = fallback[id] == kRootStack ? id : fallback[id];
+    const Claim outer = best[node.parent], own = UserLineRule::Inside(outer, claims[node.location]);
+    node.user = own >= outer ? id : stacks.nodes_[node.parent].user;
+    best[id] = std::max(own, outer);
   }
   for (const Site& site : tables_->sites) {
     summary_.live_bytes += site.live_bytes;

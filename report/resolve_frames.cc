@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/container/flat_hash_set.h"
+#include "report/python_frames.h"
 
 namespace allocline {
 namespace {
@@ -61,8 +62,16 @@ std::vector<ModuleProblem> ResolveFrames(const Recording& recording, Symbolizer*
   frames.erase(std::unique(frames.begin(), frames.end()), frames.end());
   UseRecordedSymbols(recording, &frames, visit);
 
-  // Frames are sorted by generation and address, so those of one module are neighbours; virtual ones come last.
+  // Frames are sorted by generation and address, so those of one module are neighbours; virtual ones come last, by
+  // kind.
+  constexpr format::Frame kPython = format::MakeVirtualFrame(format::VirtualKind::kPython, 0);
+  constexpr format::Frame kBehindPython = kPython + (uint64_t{1} << 56);
   std::vector<ModuleProblem> problems;
+  const auto python = std::partition_point(frames.begin(), frames.end(), [](format::Frame f) { return f < kPython; });
+  const auto behind = std::partition_point(python, frames.end(), [](format::Frame f) { return f < kBehindPython; });
+  ResolvePythonFrames(recording, std::span<const format::Frame>(python, behind),
+                      [&](format::Frame frame, const ResolvedAddress& resolved) { visit(frame, nullptr, resolved); });
+  frames.erase(python, behind);
   for (size_t begin = 0; begin < frames.size();) {
     const format::Frame frame = frames[begin];
     const RecordedModule* module = format::IsVirtual(frame) ? nullptr : recording.FindModule(frame);

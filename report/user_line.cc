@@ -81,8 +81,9 @@ bool IsMadeUp(const Location& location) {
          (location.level != ResolutionLevel::kNone && !location.file.empty());
 }
 
-// liballocline, and the inline functions of the headers a program may use it by.
+// liballocline, the inline functions of the headers a program may use it by, and the package of that name.
 bool IsOurs(const Location& location) {
+  if (location.python) return location.file.ends_with("/allocline/__init__.py");
   return Basename(location.module).starts_with("liballocline.so") ||
          location.file.ends_with("/allocline/allocline.h") || location.file.ends_with("/allocline/allocline.hpp");
 }
@@ -112,6 +113,16 @@ bool IsVendorPath(std::string_view path) {
          path.find("/lib64/") != std::string_view::npos;
 }
 
+bool InSharedPath(std::string_view path) {
+  return StartsWithAny(path, kLibraryPrefixes) ||
+         std::any_of(kLibraryDirectories.begin(), kLibraryDirectories.end(),
+                     [&](std::string_view part) { return path.find(part) != std::string_view::npos; });
+}
+
+bool InLibraryPath(std::string_view path) {
+  return InSharedPath(path) || path.starts_with('[') || path.starts_with("linux-vdso.so") || IsVendorPath(path);
+}
+
 }  // namespace
 
 UserLineRule::UserLineRule(UserLineOptions options) : options_(std::move(options)) {}
@@ -125,26 +136,47 @@ bool UserLineRule::MatchesUserChoice(std::string_view path, FrameRole* role) con
   return true;
 }
 
-bool UserLineRule::InLibraryPath(std::string_view path) const {
-  return StartsWithAny(path, kLibraryPrefixes) || path.starts_with('[') || path.starts_with("linux-vdso.so") ||
-         IsVendorPath(path) ||
-         std::any_of(kLibraryDirectories.begin(), kLibraryDirectories.end(),
-                     [&](std::string_view part) { return path.find(part) != std::string_view::npos; });
+// The file that holds the interpreter, and the program that is nothing but its start.
+bool UserLineRule::IsInterpreter(std::string_view module) const {
+  if (options_.python_runtime.empty() || module.empty()) return false;
+  return module == options_.python_runtime || (module == options_.main_executable && IsPythonLauncher(module));
 }
 
 FrameRole UserLineRule::Classify(const Location& location) const {
-  std::string_view name = QualifiedName(location.function);
+  std::string_view name = location.python ? std::string_view() : QualifiedName(location.function);
   if (IsOurs(location) || IsAllocatorName(name)) return FrameRole::kAllocator;
-  if (IsMadeUp(location)) return FrameRole::kLibrary;
+  if (!location.python && IsMadeUp(location)) return FrameRole::kLibrary;
   FrameRole chosen;
   if (MatchesUserChoice(location.file, &chosen) || MatchesUserChoice(location.module, &chosen)) return chosen;
+  if (location.python) {
+    const bool library = options_.python_paths.IsLibrary(location.file) || InSharedPath(location.file);
+    return library ? FrameRole::kLibrary : FrameRole::kUser;
+  }
   if (StartsWithAny(name, kLibraryNamespaces) || IsAny(name, kRuntimeEntries)) return FrameRole::kLibrary;
   if (InLibraryPath(location.file)) return FrameRole::kLibrary;
+  if (IsInterpreter(location.module) || options_.python_paths.IsLibrary(location.module)) return FrameRole::kLibrary;
   if (!location.module.empty()) {
     bool is_program = location.module == options_.main_executable;
     return is_program || !InLibraryPath(location.module) ? FrameRole::kUser : FrameRole::kLibrary;
   }
   return location.file.empty() ? FrameRole::kLibrary : FrameRole::kUser;
+}
+
+UserLineRule::Claim UserLineRule::ClaimOf(const Location& location) const {
+  switch (location.role) {
+    case FrameRole::kAllocator:
+    case FrameRole::kSynthetic:
+      return Claim::kNone;
+    case FrameRole::kLibrary:
+      return Claim::kStandIn;
+    case FrameRole::kUser:
+      break;
+  }
+  FrameRole chosen = FrameRole::kLibrary;
+  const bool by_choice = (MatchesUserChoice(location.file, &chosen) || MatchesUserChoice(location.module, &chosen)) &&
+                         chosen == FrameRole::kUser;
+  if (!location.python) return by_choice ? Claim::kChosen : Claim::kUser;
+  return IsMadeUpPythonFile(location.file) && !by_choice ? Claim::kPythonText : Claim::kPython;
 }
 
 }  // namespace allocline

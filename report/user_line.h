@@ -15,6 +15,18 @@
 // executable is the user's wherever it lies. A frame without a file is judged by its module alone. If no frame of a
 // stack qualifies, its innermost frame outside the allocator's entries stands in.
 //
+// Where Python runs, the line is wanted in its words:
+//
+//   reshape.cpp:88     transpose [_lib.cpython-311-x86_64-linux-gnu.so]   native: an extension, whoever built it
+//   frame.py:9312      DataFrame.append            site-packages          library
+//   connector.py:61    update                      neither                the user's line
+//   _sync.py:17        run                         site-packages          library
+//   main [python3.11]                                                     the interpreter: library, as libpython is
+//
+// So the innermost frame of Python outside the standard library and the installed packages comes before any native one,
+// unless that was asked for by --user-path and is further in. Code without a file (<string>: what dataclass and exec
+// make) is the user's line only where no code from a file is.
+//
 // Threads: immutable, share it freely.
 #ifndef ALLOCLINE_REPORT_USER_LINE_H_
 #define ALLOCLINE_REPORT_USER_LINE_H_
@@ -24,6 +36,7 @@
 #include <vector>
 
 #include "report/profile.h"
+#include "report/python_paths.h"
 
 namespace allocline {
 
@@ -32,7 +45,10 @@ struct UserLineOptions {
   // of two that match the longer decides, and a user path wins a tie.
   std::vector<std::string> user_paths;
   std::vector<std::string> lib_paths;
-  std::string main_executable;  // filled in by LoadProfile
+  // Filled in by LoadProfile:
+  std::string main_executable;
+  std::string python_runtime;  // file that holds the interpreter, empty if there is none
+  PythonPaths python_paths;
 };
 
 class UserLineRule {
@@ -40,10 +56,27 @@ class UserLineRule {
   explicit UserLineRule(UserLineOptions options);
   FrameRole Classify(const Location& location) const;
 
+  // What a frame has to offer for its stack's line: the highest wins, and of equals the innermost.
+  enum class Claim : uint8_t {
+    kNone,        // an allocator entry, or no code
+    kStandIn,     // a library
+    kUser,        // native code of the user's
+    kChosen,      // the same, by --user-path
+    kPythonText,  // the user's, of no file
+    kPython,      // the user's
+  };
+  // Of a location whose role is decided.
+  Claim ClaimOf(const Location& location) const;
+  // What `claim` is worth in a frame when the best of the frames further out is `outer`.
+  static Claim Inside(Claim outer, Claim claim) {
+    if (claim != Claim::kChosen) return claim;
+    return outer > Claim::kChosen ? outer : Claim::kUser;
+  }
+
  private:
+  bool IsInterpreter(std::string_view module) const;
   // The verdict of the paths given on the command line, if any matches.
   bool MatchesUserChoice(std::string_view path, FrameRole* role) const;
-  bool InLibraryPath(std::string_view path) const;
 
   UserLineOptions options_;
 };

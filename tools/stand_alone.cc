@@ -5,6 +5,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "report/python_frames.h"
 #include "report/resolve_frames.h"
 
 namespace allocline {
@@ -19,8 +20,9 @@ class SiteCopier {
     if (site == 0) return 0;  // blocks without a stack
     const auto [entry, inserted] = copies_.try_emplace(site, format::kOverflowSite);
     if (inserted) {
-      const std::vector<format::Frame> stack = recording_.Stack(site);
+      std::vector<format::Frame> stack = recording_.Stack(site);
       frames_.insert(stack.begin(), stack.end());
+      for (format::Frame& frame : stack) frame = CopyCode(frame);
       if (!stack.empty()) entry->second = builder_->AddSite(stack);
     }
     return entry->second;
@@ -29,9 +31,24 @@ class SiteCopier {
   std::vector<format::Frame> TakeFrames() { return {frames_.begin(), frames_.end()}; }
 
  private:
+  // A frame of Python names its code by where it is, which is elsewhere in the copy.
+  format::Frame CopyCode(format::Frame frame) {
+    const RecordedCode* code = recording_.FindCode(frame);
+    if (code == nullptr) return frame;
+    const auto [entry, inserted] = codes_.try_emplace(code->id, 0);
+    if (inserted) {
+      RecordedCode copy = *code;
+      copy.file = PythonFileName(recording_, *code);
+      entry->second = builder_->AddCode(copy);
+    }
+    return format::MakeVirtualFrame(format::VirtualKind::kPython,
+                                    format::PythonPayload(entry->second, format::CodeOffsetOf(frame)));
+  }
+
   const Recording& recording_;
   RecordingBuilder* const builder_;
   absl::flat_hash_map<SiteId, SiteId> copies_;
+  absl::flat_hash_map<uint64_t, uint64_t> codes_;
   absl::flat_hash_set<format::Frame> frames_;
 };
 

@@ -178,5 +178,100 @@ TEST(UserLineTest, TheRuntimesEntryOfAProgramIsNotTheUsers) {
             "__libc_setup [libc.so.6]");
 }
 
+// ---------------------------------------------------------------- with Python
+
+constexpr const char* kPython = "/usr/bin/python3.11";
+constexpr const char* kConnector = "/srv/app/connector.py";
+
+std::string UserLineInPython(const std::vector<Location>& frames, UserLineOptions options = {}) {
+  ProfileBuilder builder;
+  StackId stack = kRootStack;
+  for (auto frame = frames.rbegin(); frame != frames.rend(); ++frame) {
+    stack = builder.Push(stack, builder.AddLocation(*frame));
+  }
+  builder.AddSite({.stack = stack, .live_bytes = 1, .live_blocks = 1});
+  if (options.main_executable.empty()) options.main_executable = kPython;
+  options.python_runtime = kPython;
+  Profile profile = std::move(builder).Build(UserLineRule(std::move(options)));
+  return std::string(profile.stacks().UserLine(profile.sites()[0].stack).where);
+}
+
+Location Python(const char* file, uint32_t line = 1, const char* function = "f") {
+  return {.file = file, .line = line, .function = function, .level = ResolutionLevel::kLine, .python = true};
+}
+Location Native(const char* function, const char* module, const char* file = "") {
+  return {.file = file, .line = *file == 0 ? 0u : 5u, .function = function, .module = module};
+}
+
+TEST(PythonUserLineTest, TheInnermostPythonFrameOutsideLibrariesComesBeforeAnyNativeOne) {
+  EXPECT_EQ(UserLineInPython({Native("malloc", "/lib/libc.so.6"), Native("Grow()", "/srv/ext/fast.so", "/srv/fast.cc"),
+                              Python("/usr/lib/python3/dist-packages/pandas/core/frame.py", 93, "DataFrame.append"),
+                              Python(kConnector, 61), Python("/srv/app/main.py", 3),
+                              Python("/usr/lib/python3.11/threading.py", 982), Native("main", kPython)}),
+            kConnector);
+}
+
+TEST(PythonUserLineTest, NativeCodeThatWasAskedForIsTheLineWhereItIsFurtherIn) {
+  const std::vector<Location> inside = {Native("Grow()", "/srv/ext/fast.so", "/srv/fast.cc"), Python(kConnector)};
+  EXPECT_EQ(UserLineInPython(inside), kConnector);
+  EXPECT_EQ(UserLineInPython(inside, {.user_paths = {"/srv/ext"}}), "/srv/fast.cc");
+  EXPECT_EQ(UserLineInPython({Python(kConnector), Native("Grow()", "/srv/ext/fast.so", "/srv/fast.cc")},
+                             {.user_paths = {"/srv/ext"}}),
+            kConnector);
+  // Where there is no Python, to be asked for is to be the user's as any other code.
+  EXPECT_EQ(UserLineInPython({Native("Read()", "/srv/app/reader.so", "/srv/reader.cc"),
+                              Native("Grow()", "/srv/ext/fast.so", "/srv/fast.cc")},
+                             {.user_paths = {"/srv/ext"}}),
+            "/srv/reader.cc");
+}
+
+TEST(PythonUserLineTest, CodeOfNoFileIsTheLineOnlyWhereNoFileIs) {
+  // What a dataclass makes, and what exec runs: the line that calls it says more.
+  EXPECT_EQ(UserLineInPython({Python("<string>", 3, "__create_fn__.<locals>.__init__"), Python(kConnector)}),
+            kConnector);
+  EXPECT_EQ(UserLineInPython({Python("<string>", 3, "__init__"), Python("/usr/lib/python3.11/runpy.py")}), "<string>");
+  EXPECT_EQ(UserLineInPython({Native("Grow()", "/srv/fast.so", "/srv/fast.cc"), Python("<stdin>")}), "<stdin>");
+  EXPECT_EQ(UserLineInPython({Python("<string>"), Python(kConnector)}, {.user_paths = {"<string>"}}), "<string>");
+}
+
+TEST(PythonUserLineTest, PathsOfTheCommandLineDecideForPythonToo) {
+  const char* pandas = "/usr/lib/python3/dist-packages/pandas/io.py";
+  const std::vector<Location> stack = {Python(pandas), Python(kConnector)};
+  EXPECT_EQ(UserLineInPython(stack, {.user_paths = {"/usr/lib/python3/dist-packages/pandas"}}), pandas);
+  EXPECT_EQ(UserLineInPython({Python("/srv/app/kit.py"), Python(kConnector)}, {.lib_paths = {"/srv/app/kit.py"}}),
+            kConnector);
+}
+
+TEST(PythonUserLineTest, TheInterpreterIsALibraryAlsoWhereItIsTheProgram) {
+  // The innermost library stands in: it would be the interpreter, if that were the user's.
+  const std::vector<Location> stack = {Native("inflate", "/lib/libz.so.1"), Native("PyObject_Call", kPython),
+                                       Native("main", kPython)};
+  EXPECT_EQ(UserLineInPython(stack), "inflate [libz.so.1]");
+  // An application that embeds it has code of its own.
+  std::vector<Location> embedded = stack;
+  embedded.push_back(Native("Main()", kProgram, "/src/main.cc"));
+  EXPECT_EQ(UserLineInPython(embedded, {.main_executable = kProgram}), "/src/main.cc");
+}
+
+TEST(PythonUserLineTest, WithoutCodeOfTheUsersWhatIsInnermostStandsIn) {
+  EXPECT_EQ(UserLineInPython({Native("malloc", "/lib/libc.so.6"), Native("inflate", "/lib/libz.so.1"),
+                              Python("/usr/lib/python3.11/zipfile.py", 7), Python("<frozen runpy>", 9)}),
+            "inflate [libz.so.1]");
+  EXPECT_EQ(UserLineInPython({Python("/usr/lib/python3.11/zipfile.py", 7), Python("<frozen runpy>", 9)}),
+            "/usr/lib/python3.11/zipfile.py");
+}
+
+TEST(PythonUserLineTest, AnInstructionOnNoLineIsStillOfItsFile) {
+  EXPECT_EQ(UserLineInPython({Python(kConnector, 0), Python("/srv/app/main.py")}), kConnector);
+}
+
+TEST(PythonUserLineTest, OurOwnPackageIsNotTheUsers) {
+  EXPECT_EQ(UserLineInPython({Python("/opt/allocline/python/allocline/__init__.py"), Python(kConnector)}), kConnector);
+}
+
+TEST(PythonUserLineTest, AFunctionOfPythonIsNoAllocatorByItsName) {
+  EXPECT_EQ(UserLineInPython({Python(kConnector, 4, "malloc"), Python("/srv/app/main.py")}), kConnector);
+}
+
 }  // namespace
 }  // namespace allocline
