@@ -110,14 +110,13 @@ Json OptionsJson(const StatisticsOptions& options) {
           {"sort", SortByName(options.sort)}};
 }
 
-Json FrameJson(const Location& location, bool is_user_line) {
+Json FrameJson(const Location& location) {
   return {{"name", Text(location.where)},
           {"file", TextOrNull(location.file)},
           {"line", location.file.empty() ? Json(nullptr) : Json(location.line)},
           {"function", TextOrNull(location.function)},
           {"module", TextOrNull(location.module)},
-          {"inlined", location.inlined},
-          {"user", is_user_line}};
+          {"inlined", location.inlined}};
 }
 
 // Only what all blocks of the group share.
@@ -145,7 +144,8 @@ Json GroupJson(const Group& group) {
       Json frames = Json::array();
       StackFrames walk = stacks.Frames(group.stack);
       for (auto at = walk.begin(); at != walk.end(); ++at) {
-        frames.push_back(FrameJson(stacks.locations()[*at], at.stack() == stacks.nodes()[group.stack].user));
+        frames.push_back(FrameJson(stacks.locations()[*at]));
+        frames.back()["user"] = at.stack() == stacks.nodes()[group.stack].user;
       }
       return {{"name", Text(Str(FrameOf(stacks.UserLine(group.stack))))}, {"traceback", std::move(frames)}};
     }
@@ -187,6 +187,23 @@ Json StatisticsJson(std::span<const Item> items, size_t limit) {
   return json;
 }
 
+// The nodes that stand on the stacks of `sites`, renumbered from 1 in the order they have: callers first. 0: not on
+// any.
+std::vector<StackId> NumberStacks(const StackTable& stacks, const std::vector<Site>& sites) {
+  std::vector<StackId> numbers(stacks.nodes().size());
+  for (const Site& site : sites) {
+    if (site.live_blocks == 0 && site.live_bytes == 0) continue;
+    for (StackId node = site.stack; node != kRootStack && numbers[node] == 0; node = stacks.nodes()[node].parent) {
+      numbers[node] = 1;
+    }
+  }
+  StackId last = 0;
+  for (StackId& number : numbers) {
+    if (number != 0) number = ++last;
+  }
+  return numbers;
+}
+
 std::string Dump(const Json& json) { return json.dump(2) + "\n"; }
 
 }  // namespace
@@ -197,6 +214,33 @@ std::string RenderJson(const Profile& profile, std::span<const Statistic> statis
                {"profile", ProfileJson(profile, options.statistics.line_of)},
                {"groups", statistics.size()},
                {"statistics", StatisticsJson(statistics, options.limit)}});
+}
+
+std::string RenderStacksJson(const Profile& profile, LineOf line_of) {
+  const StackTable& table = profile.stacks();
+  const std::vector<StackId> numbers = NumberStacks(table, profile.sites());
+  std::vector<uint32_t> frame_numbers(table.locations().size(), UINT32_MAX);
+  Json frames = Json::array(), stacks = Json::array({{0, nullptr, 0}}), blocks = Json::array();
+  for (StackId node = 1; node < numbers.size(); ++node) {
+    if (numbers[node] == 0) continue;
+    const StackNode& stack = table.nodes()[node];
+    uint32_t& frame = frame_numbers[stack.location];
+    if (frame == UINT32_MAX) {
+      frame = static_cast<uint32_t>(frames.size());
+      frames.push_back(FrameJson(table.locations()[stack.location]));
+    }
+    stacks.push_back({numbers[stack.parent], frame, numbers[stack.user]});
+  }
+  for (const Site& site : profile.sites()) {
+    if (site.live_blocks == 0 && site.live_bytes == 0) continue;
+    blocks.push_back({numbers[site.stack], site.domain, site.live_bytes, site.live_blocks});
+  }
+  const Json document = {{"schema", "allocline.stacks/1"},
+                         {"profile", ProfileJson(profile, line_of)},
+                         {"frames", std::move(frames)},
+                         {"stacks", std::move(stacks)},
+                         {"blocks", std::move(blocks)}};
+  return document.dump() + "\n";
 }
 
 std::string RenderDiffJson(const Profile& profile, const Profile& old, std::span<const StatisticDiff> diffs,

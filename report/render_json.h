@@ -21,6 +21,8 @@ struct JsonOptions {
 
 // Ends with a newline.
 std::string RenderJson(const Profile& profile, std::span<const Statistic> statistics, const JsonOptions& options);
+// Every stack that holds something, once: for programs that compute statistics of their own. On one line.
+std::string RenderStacksJson(const Profile& profile, LineOf line_of);
 std::string RenderDiffJson(const Profile& profile, const Profile& old, std::span<const StatisticDiff> diffs,
                            const JsonOptions& options);
 

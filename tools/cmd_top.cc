@@ -13,6 +13,7 @@ struct TopFlags {
   std::string target;
   SymbolFlags symbols;
   ViewFlags view;
+  bool stacks = false;
 };
 
 absl::Status Top(const TopFlags& flags) {
@@ -23,6 +24,10 @@ absl::Status Top(const TopFlags& flags) {
   ASSIGN_OR_RETURN(const Target target, OpenTarget(flags.target));
   ASSIGN_OR_RETURN(const Profile loaded, LoadTarget(target, options));
   const Profile profile = view.Apply(loaded);
+  if (flags.stacks) {
+    RETURN_IF_ERROR(PrintAnswer(RenderStacksJson(profile, view.statistics.line_of)));
+    return CheckWhole(target);
+  }
   ASSIGN_OR_RETURN(const std::vector<Statistic> statistics, ComputeStatistics(profile, view.statistics));
 
   if (view.json) {
@@ -42,6 +47,7 @@ int TopMain(Arguments arguments) {
   app.add_option("RECORDING", flags.target, "a recording, RECORDING@LABEL, or the PID of a running traced process")
       ->required();
   flags.view.AddTo(app);
+  app.add_flag("--stacks", flags.stacks, "print every stack, once, as one JSON object, whatever is asked for above");
   flags.symbols.AddTo(app);
   return RunCommand(app, std::move(arguments), [&] { return Top(flags); });
 }

@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -343,6 +344,26 @@ TEST(RenderJsonTest, EveryGroupingNamesWhatItsBlocksShare) {
     "name": "/src/api/client.cc", "file": "/src/api/client.cc", "line": 61, "function": "Fetch(std::string const&)",
     "module": "/app/prog", "inlined": false, "user": true
   })json"));
+}
+
+TEST(RenderJsonTest, StacksAreATreeThatHoldsEachFrameOnceAndNoneThatHoldsNothing) {
+  ProfileBuilder builder;
+  auto line = [&](uint32_t number) {
+    return builder.AddLocation({.file = "a.cc", .line = number, .level = ResolutionLevel::kLine});
+  };
+  const StackId freed = builder.Push(kRootStack, line(9)), outer = builder.Push(kRootStack, line(1));
+  const StackId inner = builder.Push(outer, line(2)), recursive = builder.Push(inner, line(1));
+  builder.AddSite({.stack = freed, .total_bytes = 5, .total_blocks = 1});
+  builder.AddSite({.stack = inner, .domain = 1, .live_bytes = 70, .live_blocks = 2});
+  builder.AddSite({.stack = recursive, .live_blocks = 3});  // of no bytes each
+  const std::string text = RenderStacksJson(std::move(builder).Build(UserLineRule({})), LineOf::kUser);
+  EXPECT_EQ(std::count(text.begin(), text.end(), '\n'), 1);
+  const json document = json::parse(text);
+  EXPECT_EQ(document["schema"], "allocline.stacks/1");
+  ASSERT_EQ(document["frames"].size(), 2u);
+  EXPECT_EQ(document["frames"][1]["line"], 2);
+  EXPECT_EQ(document["stacks"], json::parse("[[0, null, 0], [0, 0, 1], [1, 1, 2], [2, 0, 3]]"));
+  EXPECT_EQ(document["blocks"], json::parse("[[2, 1, 70, 2], [3, 0, 0, 3]]"));
 }
 
 TEST(RenderJsonTest, ADiffHoldsBothProfiles) {
