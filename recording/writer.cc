@@ -30,7 +30,8 @@ constexpr TableShape kShapes[] = {
     {TableKind::kSites, 4 << 10, 64 * kMiB, true},       {TableKind::kThreads, 4 << 10, 16 * kMiB, false},
     {TableKind::kChunkOwners, 4 << 10, 8 * kMiB, false}, {TableKind::kCounters, 16 << 10, 1024 * kMiB, false},
     {TableKind::kSnapshots, 0, 1024 * kMiB, false},      {TableKind::kDifferences, 0, 1 * kMiB, false},
-    {TableKind::kPeakFirst, 0, 256 * kMiB, false},       {TableKind::kPeakSecond, 0, 256 * kMiB, false},
+    {TableKind::kCodes, 0, 1024 * kMiB, true},           {TableKind::kPeakFirst, 0, 256 * kMiB, false},
+    {TableKind::kPeakSecond, 0, 256 * kMiB, false},
 };
 constexpr uint64_t kLargestExtent = 64 * kMiB;
 constexpr uint64_t kLeastExtent = 1 * kMiB;  // where a limit makes them small: the directory has room for 128
@@ -185,6 +186,10 @@ void RecordingWriter::FillHeader(const Identity& identity) {
   utsname names{};
   sys::Call(SYS_uname, reinterpret_cast<long>(&names));
   Text(h.host).Add(names.nodename);
+  char directory[1024] = "";
+  sys::Call(SYS_getcwd, reinterpret_cast<long>(directory), sizeof directory);
+  Text kept(h.directory);
+  if (kept.Add(directory).truncated()) h.directory[0] = '\0';  // half a path leads somewhere else
   h.peak_epoch = 1;
   h.file_bytes = kFirstExtentOffset;
   // The magic comes last, in one store: a file without it is not a recording yet. Release: who sees it sees the rest.
@@ -232,16 +237,18 @@ void RecordingWriter::Empty(Table& table) {
 bool RecordingWriter::OpenForChild() {
   grow_lock_.Reset();
   // What the child starts from. Sites before nodes: then every site taken over has its node among those taken over.
+  // Nodes before codes, for the same reason.
   // The parent goes on meanwhile; what lies beyond our own (private) capacity is not mapped here and is not ours.
-  for (TableKind kind : {TableKind::kSites, TableKind::kNodes, TableKind::kModules}) {
+  for (TableKind kind : {TableKind::kSites, TableKind::kNodes, TableKind::kCodes, TableKind::kModules}) {
     if (tables_are_parents_) break;  // this header is of a child that never wrote a table; what it was to take is known
     const uint64_t capacity = tables_[Index(kind)].capacity.load(std::memory_order_relaxed);
     const uint64_t taken = used(kind);
     used_at_fork_[Index(kind)] = taken < capacity ? taken : capacity;
   }
-  // A module that another thread was writing will not be finished here, and what a reader meets without a size ends
-  // the table for it.
+  // A module or a code that another thread was writing will not be finished here, and what a reader meets without a
+  // size ends the table for it.
   used_at_fork_[Index(TableKind::kModules)] = PublishedPrefix(TableKind::kModules);
+  used_at_fork_[Index(TableKind::kCodes)] = PublishedPrefix(TableKind::kCodes);
   const FileHeader parent = *header_;
   const int parent_fd = fd_;
   const uint64_t parent_device = device_, parent_inode = inode_;
@@ -285,6 +292,11 @@ void RecordingWriter::FillHeaderOfChild(const FileHeader& parent) {
   header_->tracer_budget_bytes = parent.tracer_budget_bytes;
   header_->peak_slack_bytes = parent.peak_slack_bytes;
   header_->container_limit_bytes = parent.container_limit_bytes;
+  header_->python_version = parent.python_version;
+  header_->python_state = parent.python_state;
+  header_->python_arena_bytes = parent.python_arena_bytes;
+  memcpy(header_->python_runtime, parent.python_runtime, sizeof parent.python_runtime);
+  memcpy(header_->directory, parent.directory, sizeof parent.directory);
 }
 
 bool RecordingWriter::PopulateChild() {
@@ -327,6 +339,7 @@ bool RecordingWriter::CopyTable(TableKind kind) {
   Table& table = tables_[Index(kind)];
   const uint64_t mapped = table.capacity.load(std::memory_order_relaxed);
   const uint64_t used = used_at_fork_[Index(kind)];
+  if (mapped == 0) return true;  // of a table that has no first extent
   const uint64_t offset = header_->file_bytes;
   // The child may have closed all descriptors before its first event.
   const long error = DescriptorIsOurs() ? AllocateOnDisk(offset, mapped) : -EBADF;

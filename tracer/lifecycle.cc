@@ -1,6 +1,7 @@
 // Who may do what when: the library's constructor starts the tracer, fork gives a child its own recording, the
 // destructor marks the end. Everything the environment says is copied here; nothing is read from it later.
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/auxv.h>
@@ -41,6 +42,9 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
   InitThreadEnd([](ThreadState* state) { g_tracer.OnThreadEnd(state); });
   if (g_tracer.Start(g_settings)) {
     RecordSurroundings(early_events, early_bytes);
+    for (const link_map* object = _r_debug.r_map; object != nullptr; object = object->l_next) {
+      g_tracer.OnNewObject(object);
+    }
     if (!have_unwinder) {
       OrRelaxed(g_tracer.recording().header().state, static_cast<uint32_t>(format::kStateNoUnwinder));
     }

@@ -129,6 +129,25 @@ void NoteBadSetting(const char* name, const char* value, const char* instead) {
   Say(line);
 }
 
+void NotePython(const RecordingWriter& recording, uint32_t why) {
+  const uint32_t version = LoadRelaxed(recording.header().python_version);
+  char buffer[700];
+  Text line(buffer);
+  line.Add("allocline: ");
+  if (why == format::kPythonSecondRuntime) {
+    line.Add("a second Python was loaded: of it only native frames are recorded.\n");
+  } else {
+    line.Add("Python ").AddNumber(version >> 24).Add(".").AddNumber(version >> 16 & 0xff);
+    if (why == format::kPythonFreeThreaded) {
+      line.Add(", a build without the GIL,");
+    } else if (why == format::kPythonBadLayout) {
+      line.Add(" is not built as others of that version, and");
+    }
+    line.Add(" cannot be read (3.8 to 3.15 with the GIL can): its lines are missing, native frames are recorded.\n");
+  }
+  Say(line);
+}
+
 void NoteCannotStart(const RecordingWriter& recording) {
   char buffer[1400];
   Text line(buffer);

@@ -15,6 +15,9 @@ void NoteTrouble(const RecordingWriter& recording);
 // Says that a setting of the environment is not understood, and what `instead` is done.
 void NoteBadSetting(const char* name, const char* value, const char* instead);
 
+// Says why the frames of Python are not recorded: a PythonBit.
+void NotePython(const RecordingWriter& recording, uint32_t why);
+
 // Says that the program runs untraced, and why.
 void NoteCannotStart(const RecordingWriter& recording);
 

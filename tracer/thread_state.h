@@ -26,16 +26,21 @@ namespace allocline {
 enum class Gate : uint32_t {
   kWiped = 0,  // fork happened: this state is of a thread of the parent
   kOpen = 1,
-  kInside = 2,   // in the middle of an event: what arrives now is nested (a signal handler, or libc called by us)
-  kIgnored = 3,  // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
-  kSampled = 4,  // open, and blocks are sampled
+  kInside = 2,    // in the middle of an event: what arrives now is nested (a signal handler, or libc called by us)
+  kIgnored = 3,   // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
+  kSampled = 4,   // open, and blocks are sampled
+  kInPython = 5,  // an allocator of Python is at work, for which its hook speaks: what arrives now is part of that
 };
+
+class PythonThread;
 
 struct ThreadState {
   Gate gate;
   uint32_t taking;          // a block out of the pointer map: TakingMark
   const HookFrame* inside;  // where on the stack the event is that closed the gate
   uintptr_t inside_return_address;
+  void* allocated_underneath;  // kInPython: the block that malloc gave last
+  PythonThread* python;        // null before the first event that asks for frames of Python
   format::ThreadRecord* record;
   uint32_t record_index;
   int tid;

@@ -97,20 +97,20 @@ void* Tracer::OnAllocOpen(ThreadState* state, void* block, size_t bytes, const H
     return OnAllocInMode(state, block, bytes, hook);
   }
   if (__builtin_expect(!state->stack.IsSame(hook), 0)) return OnAllocOtherStack(state, block, bytes, hook);
-  return RecordAtLastSite(state, block, bytes);
+  return RecordAt(state, state->last.counter, state->last.site, block, bytes);
 }
 
 void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   const InternedStack* next = state->predictor.Find(state->last.node, hook, &state->stack);
   if (__builtin_expect(next == nullptr, 0)) return OnAllocUnpredicted(state, block, bytes, hook);
   state->last = *next;
-  return RecordAtLastSite(state, block, bytes);
+  return RecordAt(state, next->counter, next->site, block, bytes);
 }
 
 void* Tracer::OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   EnterDomain(state, format::kDomainMalloc);
   TakeStack(state, hook);
-  return RecordIfKnown(state, block, bytes);
+  return RecordIfKnown(state, state->last.counter, state->last.site, block, bytes);
 }
 
 void* Tracer::OnAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
@@ -118,42 +118,42 @@ void* Tracer::OnAllocInMode(ThreadState* state, void* block, size_t bytes, const
     OpenGate(state);
     return active() ? OnSampledAlloc(block, bytes, hook) : block;
   }
-  SiteOfStack(state, hook, format::kDomainMalloc);
-  return RecordIfKnown(state, block, bytes);
+  TakeNativeStack(state, hook, format::kDomainMalloc);
+  if (!HasPython()) return RecordIfKnown(state, state->last.counter, state->last.site, block, bytes);
+  const PythonThread::Interned& mixed = MixedStack(state, format::kDomainMalloc);
+  return RecordIfKnown(state, mixed.counter, mixed.site, block, bytes);
 }
 
-inline void* Tracer::RecordIfKnown(ThreadState* state, void* block, size_t bytes) {
-  if (__builtin_expect(state->last.counter != nullptr && state->last.site != format::kOverflowSite, 1)) {
-    return RecordAtLastSite(state, block, bytes);
+inline void* Tracer::RecordIfKnown(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
+  if (__builtin_expect(counter != nullptr && site != format::kOverflowSite, 1)) {
+    return RecordAt(state, counter, site, block, bytes);
   }
-  RecordAlloc(state, state->last.site, reinterpret_cast<uintptr_t>(block), bytes);
+  RecordAlloc(state, site, reinterpret_cast<uintptr_t>(block), bytes);
   OpenGate(state);
   return block;
 }
 
 // Counters first, then the pointer map; the live total, which is not exact at every moment, last.
-inline void* Tracer::RecordAtLastSite(ThreadState* state, void* block, size_t bytes) {
-  format::Counter* counter = state->last.counter;
+inline void* Tracer::RecordAt(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
   AddOwned(counter->allocated_bytes, bytes);
   AddOwned(counter->allocated_blocks, 1);
-  if (__builtin_expect(!blocks_.InsertUsual(reinterpret_cast<uintptr_t>(block), state->last.site, bytes), 0)) {
-    return InsertAndOpen(state, block, bytes);
+  if (__builtin_expect(!blocks_.InsertUsual(reinterpret_cast<uintptr_t>(block), site, bytes), 0)) {
+    return InsertAndOpen(state, counter, site, block, bytes);
   }
   if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
   OpenGate(state);
   return block;
 }
 
-// For a block that is counted at the last site, but for the live total.
-void* Tracer::InsertAndOpen(ThreadState* state, void* block, size_t bytes) {
+// For a block that is counted at its site, but for the live total.
+void* Tracer::InsertAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
   if (__builtin_expect(bytes > PageMap::kMaxBytes, 0)) {
-    format::Counter* counter = state->last.counter;
     AddOwned(counter->freed_bytes, bytes);
     AddOwned(counter->freed_blocks, 1);
     recording_.CountDrop(format::DropReason::kTooLarge, bytes);
   } else {
     if (AddPending(state, bytes)) Flush(state);
-    Insert(state, reinterpret_cast<uintptr_t>(block), {state->last.site, bytes});
+    Insert(state, reinterpret_cast<uintptr_t>(block), {site, bytes});
   }
   OpenGate(state);
   return block;
@@ -166,6 +166,10 @@ void* Tracer::FlushAndOpen(ThreadState* state, void* block) {
 }
 
 void* Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
+  if (ThreadState* state = this_thread; state != nullptr && state->gate == Gate::kInPython) {
+    state->allocated_underneath = block;
+    return block;
+  }
   if (!ready_.load(std::memory_order_acquire)) {
     CountEarly(bytes);
     return block;
@@ -205,6 +209,7 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
     case Gate::kInside:
       AddRelaxed(recording_.header().nested_events, 1u);
       return SiteOfCaller(hook->caller(), domain);
+    case Gate::kInPython:
     case Gate::kIgnored:
     case Gate::kWiped:
       break;
@@ -249,8 +254,13 @@ inline void Tracer::EnterDomain(ThreadState* state, uint32_t domain) {
   state->last.domain = domain;
 }
 
-// The usual way of OnAlloc(), step by step.
 SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
+  TakeNativeStack(state, hook, domain);
+  return HasPython() ? MixedStack(state, domain).site : state->last.site;
+}
+
+// The usual way of OnAlloc(), step by step.
+void Tracer::TakeNativeStack(ThreadState* state, const HookFrame* hook, uint32_t domain) {
   EnterDomain(state, domain);
   if (!state->stack.IsSame(hook)) {
     if (const InternedStack* next = state->predictor.Find(state->last.node, hook, &state->stack)) {
@@ -262,9 +272,8 @@ SiteId Tracer::SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t d
   // OnAlloc() takes a stack that is the last one again for one of malloc's, with a counter.
   if (domain != format::kDomainMalloc) state->stack.ForgetTop();
   if (__builtin_expect((mode_.load(std::memory_order_relaxed) & kVerifies) != 0, 0)) {
-    Verify(state, hook, state->last.site);
+    Verify(state, hook, state->last.node);
   }
-  return state->last.site;
 }
 
 // Unwinds, and finds or makes the nodes and the site.
@@ -275,10 +284,13 @@ void Tracer::TakeStack(ThreadState* state, const HookFrame* hook) {
                                                              : OutermostNode(last.domain, taken.cut);
   bool reused = false;
   last.node = NodeOfPath(joint, taken, &reused);
-  last.site = sites_.SiteOf(last.node);
-  last.counter = state->counters.At(last.site, recording_);
-  if (__builtin_expect(last.counter == nullptr || last.site == format::kOverflowSite || reused, 0)) {
-    if (last.site == format::kOverflowSite) state->stack.Forget();
+  const bool is_part = HasPython();  // of a stack that has a site: see MixedStack()
+  last.site = is_part ? 0 : sites_.SiteOf(last.node);
+  last.counter = is_part ? nullptr : state->counters.At(last.site, recording_);
+  if (is_part && last.node != kNoNode && !reused) {
+    if (taken.plain) state->predictor.Learn(state->stack, taken.fresh, last);
+  } else if (__builtin_expect(last.counter == nullptr || last.site == format::kOverflowSite || reused, 0)) {
+    if (last.site == format::kOverflowSite || last.node == kNoNode) state->stack.Forget();
     if (last.counter == nullptr) state->stack.ForgetTop();
     if (reused) {
       LibunwindForgetCode();
@@ -481,7 +493,8 @@ void Tracer::Sample() {
   StoreRelaxed(header.container_usage_bytes, container.usage_bytes);
   StoreRelaxed(header.container_limit_bytes, container.limit_bytes);
   StoreRelaxed(header.tracer_private_bytes, TracerMemory());
-  StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes() + samples_.leaf_bytes());
+  StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes() + samples_.leaf_bytes() +
+                                             python_blocks_.leaf_bytes() + python_others_.leaf_bytes());
   StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
   sampling_.store(false, std::memory_order_release);
 }
@@ -541,6 +554,8 @@ void Tracer::Clear() {
   {
     const SpinLockHolder lock(clear_lock_);
     blocks_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
+    python_blocks_.TakeAll([&](uintptr_t, Block block) { ChargeSmall(self, block); });
+    python_others_.TakeAll([this](uintptr_t, Block block) { Charge(block); });
   }
   clearing_.fetch_sub(1, std::memory_order_release);
   if (sampling()) ForgetSamples();
@@ -560,6 +575,7 @@ void Tracer::IgnoreThisThread(bool ignore) {
 
 void Tracer::OnUnload() {
   if (EnsureOwnRecording() && modules_.NoteUnload()) ForgetCode();
+  if (HasPython()) NotePythonUnload();
 }
 
 void Tracer::OnExit() {
@@ -618,6 +634,7 @@ void Tracer::BecomeChild() {
     return;
   }
   modules_.InitAfterFork();
+  codes_.InitAfterFork();
   if (!sites_.InitAfterFork() || !InitOrphans()) {
     ready_.store(false, std::memory_order_release);
     return;
@@ -635,6 +652,13 @@ void Tracer::InheritLiveBlocks() {
   StoreRelaxed(inherited->record->tid, recording_.header().parent_pid);
   StoreRelaxed(inherited->record->threads_served, 0u);
   blocks_.ForEach([&](uintptr_t, Block block) { CountAlloc(inherited, block.site, block.bytes, 1); });
+  python_others_.ForEach([&](uintptr_t, Block block) { CountAlloc(inherited, block.site, block.bytes, 1); });
+  uint64_t small_bytes = 0;
+  python_blocks_.ForEach([&](uintptr_t, Block block) {
+    CountAlloc(inherited, block.site, block.bytes, 1);
+    small_bytes += block.bytes;
+  });
+  StoreRelaxed(inherited->record->python_small_bytes, small_bytes);
   pages_.ForEach(
       [&](uintptr_t, Block page) { CountAlloc(inherited, page.site, PageBytes(page), FirstOfMapping(page)); });
   for (TrackedDomain& domain : tracked_) {

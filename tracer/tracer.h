@@ -24,6 +24,9 @@
 #include "tracer/path_table.h"
 #include "tracer/peak_copy.h"
 #include "tracer/pointer_map.h"
+#include "tracer/python_block_map.h"
+#include "tracer/python_codes.h"
+#include "tracer/python_frames.h"
 #include "tracer/sample_map.h"
 #include "tracer/settings.h"
 #include "tracer/site_table.h"
@@ -85,6 +88,84 @@ class Tracer {
   int Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook);
   int Untrack(uint32_t domain, uintptr_t address);
 
+  // --- Python's allocators (python_hooks.cc; tracer_python.cc) ---
+
+  // Looks for an interpreter in `object`, and hooks it.
+  void OnNewObject(const link_map* object);
+  // Around a call of Python's next allocator, for an event that is recorded: what comes underneath on this thread is
+  // part of it. `state` is this_thread, and its gate is open.
+  static void EnterPython(ThreadState* state, const HookFrame* hook) {
+    state->inside = hook;
+    state->inside_return_address = hook->return_address;
+    state->allocated_underneath = nullptr;
+    StoreRelaxed(state->gate, Gate::kInPython);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  }
+  // The same where the thread's gate is not known to be open.
+  enum class PythonEvent { kRecorded, kSampled, kPassedOn };
+  PythonEvent BeginPythonEvent(const HookFrame* hook, ThreadState** state);
+  // After EnterPython(): the allocator gave `block`, or null. Gives it back.
+  void* OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  // After PythonEvent::kSampled.
+  void OnSampledPythonAlloc(ThreadState* state, void* block, const HookFrame* hook);
+  // Before the block is given back. The first is the usual case: false, and nothing was done, if it is not.
+  // `state` is this_thread, not null.
+  __attribute__((always_inline)) bool OnUsualPythonFree(ThreadState* state, void* block);
+  void OnPythonFree(void* block);
+  // For realloc, as TakeOut() and what follows it.
+  struct PythonLeaving {
+    PythonBlockMap::Place place;
+    Block small;                // in an arena
+    Block malloced;             // one of malloc's
+    Block other;                // of another allocator
+    uint64_t usable_bytes = 0;  // while sampling, of one in an arena
+    SampledBlock sample;
+  };
+  static bool TakesFreedPython(const ThreadState* state) { return state != nullptr && state->gate == Gate::kIgnored; }
+  PythonLeaving TakeOutPython(ThreadState* state, void* block, bool with_malloc);
+  void ChargePython(ThreadState* state, const PythonLeaving& leaving);
+  void PutBackPython(ThreadState* state, void* block, const PythonLeaving& leaving);
+  void OnPythonArena(void* arena, size_t bytes);
+  void OnPythonArenaGone(void* arena, size_t bytes);
+  void OnPythonHooksReplaced();
+
+  // While one exists, what the thread's allocations are part of something that is counted otherwise.
+  class PythonInside {
+   public:
+    explicit PythonInside(const HookFrame* hook) : state_(this_thread) {
+      if (state_ == nullptr || (state_->gate != Gate::kOpen && state_->gate != Gate::kSampled)) {
+        state_ = nullptr;
+        return;
+      }
+      gate_ = state_->gate;
+      EnterPython(state_, hook);
+    }
+    ~PythonInside() {
+      if (state_ != nullptr) OpenGate(state_, gate_);
+    }
+    PythonInside(const PythonInside&) = delete;
+    PythonInside& operator=(const PythonInside&) = delete;
+
+   private:
+    ThreadState* state_;
+    Gate gate_ = Gate::kOpen;
+  };
+  // While one exists, the thread's allocations are not recorded. Not possible in the middle of an event.
+  class Ignored {
+   public:
+    Ignored();
+    ~Ignored() {
+      if (state_ != nullptr) state_->gate = gate_;
+    }
+    Ignored(const Ignored&) = delete;
+    Ignored& operator=(const Ignored&) = delete;
+    bool possible() const { return state_ != nullptr; }
+
+   private:
+    ThreadState* state_ = nullptr;
+    Gate gate_ = Gate::kOpen;
+  };
+
   // --- control (api.cc, lifecycle.cc) ---
 
   bool ready() const { return ready_.load(std::memory_order_acquire); }
@@ -137,9 +218,10 @@ class Tracer {
   __attribute__((noinline)) void* OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes,
                                                      const HookFrame* hook);
   void* OnAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
-  void* RecordIfKnown(ThreadState* state, void* block, size_t bytes);
-  void* RecordAtLastSite(ThreadState* state, void* block, size_t bytes);
-  __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, void* block, size_t bytes);
+  void* RecordIfKnown(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
+  void* RecordAt(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
+  __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, format::Counter* counter, SiteId site, void* block,
+                                                size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
   Block TakeBlock(void* block);
   Block TakeBlockLocked(void* block);
@@ -184,7 +266,8 @@ class Tracer {
   format::Counter SumWithoutSite() const;
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
-  void Verify(ThreadState* state, const HookFrame* hook, SiteId site);
+  void TakeNativeStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
+  void Verify(ThreadState* state, const HookFrame* hook, NodeId node);
   void KeepDifference(const uintptr_t* ours, uint32_t our_count, const uintptr_t* theirs, uint32_t their_count);
   SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
@@ -206,6 +289,33 @@ class Tracer {
   void BecomeChild();
   bool InitOrphans();
   void InheritLiveBlocks();
+
+  // --- Python's frames and blocks (tracer_python.cc)
+  bool HasPython() const { return (mode_.load(std::memory_order_relaxed) & kPython) != 0; }
+  PythonThread* PythonOf(ThreadState* state);
+  __attribute__((noinline)) PythonThread* MakePythonThread(ThreadState* state);
+  uintptr_t TopOfPython(PythonThread* python);
+  __attribute__((noinline)) bool PythonCanBeRead(uintptr_t top);
+  // The stack of Python frames that begins at `top`, not null, becomes python->stack.
+  __attribute__((noinline)) void TakePythonStack(PythonThread* python, uintptr_t top);
+  NodeId NodeOfPython(PythonThread* python, const PythonFrame& frame, NodeId parent, FrameKind* kind,
+                      PythonThread::Memo** memo);
+  NodeId NodeOfTooManyFrames(PythonThread* python, const PythonStack::Taken& taken);
+  NodeId PythonChild(NodeId parent, format::Frame frame);
+  const PythonThread::Interned& MixedStack(ThreadState* state, uint32_t domain);
+  NodeId Weave(ThreadState* state, PythonThread* python);
+  uint32_t FindGroups(ThreadState* state, PythonThread* python, uint32_t native_count);
+  void* OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook, uintptr_t top);
+  void* OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  void* RecordPython(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
+  __attribute__((noinline)) void InsertPython(ThreadState* state, SiteId site, void* block, size_t bytes);
+  void ChargeSmall(ThreadState* state, Block block);
+  Block FindPython(uintptr_t address) const;
+  uint64_t UsablePythonBytes(uintptr_t block) const;
+  void CheckPythonSoon();
+  void RefusePython(uint32_t why);
+  void NotePythonUnload();
+
   TrackedMap* FindTracked(uint32_t domain, bool create);
   void ChargePage(Block page);
   static bool EventWasAbandoned(const ThreadState* state, const HookFrame* hook);
@@ -248,6 +358,7 @@ class Tracer {
   static constexpr uint32_t kTotalsOnly = 8;       // only counted
   static constexpr uint32_t kHasExactBlocks = 16;  // blocks from before we sampled may still be freed
   static constexpr uint32_t kOtherAllocator = 32;  // not glibc's: its blocks do not say their size before them
+  static constexpr uint32_t kPython = 64;          // there is an interpreter: stacks may have frames of it
   static constexpr uint32_t kNotUsualSampled = kStopped | kHasExactBlocks | kOtherAllocator;
   // Stands for malloc's domain in SiteOfStack(), for stacks under format::VirtualKind::kSampled.
   static constexpr uint32_t kEstimated = ~uint32_t{0};
@@ -272,6 +383,15 @@ class Tracer {
   format::Counter counted_at_fork_{};
   bool fork_prepared_ = false;
   PageMap pages_;
+  PythonBlockMap python_blocks_;
+  TrackedMap python_others_;  // of Python's allocators, neither from an arena nor from malloc
+  std::atomic<bool> any_python_others_{false};
+  PythonCodes codes_;
+  enum class PythonFrames : uint32_t { kUnknown, kSound, kRefused };
+  std::atomic<PythonFrames> python_frames_{PythonFrames::kUnknown};
+  std::atomic<uint32_t> python_doubts_{0};  // stacks that did not look as they should
+  std::atomic<bool> python_check_asked_for_{false};
+  NodeId python_root_ = kRootNode;
   PeakCopier peak_copier_;
   format::CounterChunk* orphans_ = nullptr;  // of thread record 0, group 0: added to by anyone
   std::atomic<uint32_t> clearing_{0};        // how many threads are in Clear(): then blocks are taken under the lock
@@ -373,6 +493,30 @@ inline Tracer::Freed Tracer::OnUsualFree(ThreadState* state, void* block) {
   AddOwned(counter->freed_bytes, taken.bytes);
   AddOwned(counter->freed_blocks, 1);
   return __builtin_expect(SubtractPending(state, taken.bytes), 0) ? Freed::kPublish : Freed::kDone;
+}
+
+inline bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
+  if (__builtin_expect(state->gate == Gate::kWiped, 0)) return false;
+  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(place.leaf == nullptr, 0)) return false;
+  Block taken;
+  format::Counter* counter = nullptr;
+  {
+    const TakingMark mark(state);
+    // Acquire: as in OnUsualFree().
+    if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return false;
+    const auto can_be_charged = [&](Block found) {
+      taken = found;
+      counter = state->counters.Known(found.site);
+      return counter != nullptr;
+    };
+    if (__builtin_expect(!PythonBlockMap::TakeUsual(place, can_be_charged), 0)) return false;
+  }
+  AddOwned(counter->freed_bytes, taken.bytes);
+  AddOwned(counter->freed_blocks, 1);
+  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~taken.bytes + 1);
+  if (__builtin_expect(SubtractPending(state, taken.bytes), 0)) Flush(state);
+  return true;
 }
 
 inline Tracer::Freed Tracer::OnUsualSampledFree(ThreadState* state, void* block) {

@@ -124,7 +124,8 @@ int Tracer::Untrack(uint32_t domain, uintptr_t address) {
 Block Tracer::Find(uint32_t domain, uintptr_t address) {
   if (!ready()) return {};
   if (domain == format::kDomainMalloc) {
-    const Block block = blocks_.Find(address);
+    Block block = blocks_.Find(address);
+    if (block.site == 0 && HasPython()) block = FindPython(address);
     if (block.site != 0 || !sampling()) return block;
     const SampledBlock sample = samples_.Find(address);
     return {sample.site, sample.bytes};

@@ -215,6 +215,8 @@ Tracer::Leaving Tracer::TakeOut(void* block) {
   Leaving leaving;
   leaving.block = TakeBlock(block);
   if (__builtin_expect(!sampling(), 1) || !ready()) return leaving;
+  // Sampling began in the middle of an event of Python's, which has taken out what there was.
+  if (this_thread != nullptr && this_thread->gate == Gate::kInPython) return leaving;
   leaving.usable_bytes = UsableBytes(block);
   if (leaving.block.site != 0) return leaving;
   if (this_thread != nullptr && this_thread->gate == Gate::kOpen) EnterSampling(this_thread);

@@ -166,6 +166,9 @@ class StackCache {
   // The next stack may share frames with the last, but is not to be the same.
   void ForgetTop() { top_.hook = 0; }
   uint32_t label(uint32_t frame) const { return Kept(frame).label; }
+  // Of the last stack: where the return addresses of its frames lie, 0 = outermost. None if it is not kept.
+  uint32_t depth() const { return depth_; }
+  const Slot& frame(uint32_t i) const { return Kept(i).return_address; }
   uint32_t code_epoch() const { return code_epoch_; }
 
  private:

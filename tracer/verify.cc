@@ -50,16 +50,16 @@ bool Agree(const uintptr_t* ours, uint32_t our_count, bool cut, const uintptr_t*
 
 }  // namespace
 
-// The gate is closed.
-void Tracer::Verify(ThreadState* state, const HookFrame* hook, SiteId site) {
-  if (site == format::kOverflowSite) return;
+// The gate is closed. `node` is of native frames alone.
+void Tracer::Verify(ThreadState* state, const HookFrame* hook, NodeId node) {
+  if (node == kNoNode) return;
   if (state->verify_room == nullptr) {
     state->verify_room = static_cast<VerifyRoom*>(MapPages(RoundUpToPage(sizeof(VerifyRoom))));
     if (state->verify_room == nullptr) return;
   }
   VerifyRoom& room = *state->verify_room;
   bool cut = false;
-  const uint32_t our_count = FramesOf(sites_.nodes(), sites_.NodeOf(site), room.ours, &cut);
+  const uint32_t our_count = FramesOf(sites_.nodes(), node, room.ours, &cut);
   uintptr_t* theirs = nullptr;
   format::TruncationReason their_cut{};
   const int their_count = UnwindByLibunwind(hook->return_address, room.scratch, format::kMaxDepth, &theirs, &their_cut);

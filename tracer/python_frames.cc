@@ -1,0 +1,169 @@
+#include "tracer/python_frames.h"
+
+#include "base/atomic.h"
+#include "base/pages.h"
+
+namespace allocline {
+namespace {
+
+constexpr uint8_t kOwnedByGenerator = 1;
+// To find where a new list joins the last one, so many of its entries are looked at.
+constexpr uint32_t kMostComparisons = 512;
+
+template <typename T>
+T Read(uintptr_t object, uint16_t offset) {
+  return *reinterpret_cast<const volatile T*>(object + offset);
+}
+
+// Since 3.14 the lowest bits of a reference say how it is counted.
+constexpr uintptr_t kReferenceMask = ~uintptr_t{3};
+
+}  // namespace
+
+PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
+  if (epoch_ != epoch) {
+    epoch_ = epoch;
+    depth_ = 0;
+  }
+  uint32_t fresh = 0;
+  uint32_t kept = depth_;  // entries [0, kept) may be shared
+  uint32_t comparisons = 0;
+  uintptr_t frame = top;
+  while (frame != 0) {
+    uint32_t joint = kept;
+    while (joint != 0 && entries_[joint].frame != frame && comparisons < kMostComparisons) --joint, ++comparisons;
+    if (joint != 0 && entries_[joint].frame == frame) {
+      // It lies where a kept one lay. From there outward up to the first that differs the list is the kept one.
+      const uint32_t differs = FirstDifference(layout, joint);
+      if (differs == 0) {
+        kept = joint;
+        break;
+      }
+      for (uint32_t i = joint; i > differs && fresh < kRoom; --i) fresh_[fresh++] = entries_[i];
+      frame = entries_[differs].frame;
+      kept = differs - 1;
+    }
+    if (fresh == kRoom) {
+      depth_ = 0;
+      return {0, fresh, fresh_, false};
+    }
+    fresh_[fresh++] = Read(layout, frame);
+    frame = Load(frame + layout.previous);
+    if (frame == 0) kept = 0;
+  }
+  if (kept + fresh > kRoom) {
+    depth_ = 0;
+    return {0, fresh, fresh_, false};
+  }
+  for (uint32_t i = 0; i < fresh; ++i) entries_[kept + fresh - i] = fresh_[i];
+  depth_ = kept + fresh;
+  return {kept, fresh, fresh_, true};
+}
+
+// The rule for frames that are not set up yet is _PyFrame_IsIncomplete's.
+PythonPlace PlaceOf(const PythonRuntime& python, const PythonFrame& frame) {
+  const PythonLayout& layout = python.layout;
+  if (!layout.instruction_is_pointer) {  // each frame has a call of its own
+    const auto index = static_cast<int32_t>(static_cast<uint32_t>(frame.instruction));
+    const uint64_t offset = static_cast<uint64_t>(index < 0 ? 0 : index) * layout.bytes_per_instruction;
+    return {frame.mark == 0 ? FrameKind{kLeftOut | kEndsCall} : kEndsCall, frame.mark, offset};
+  }
+  const auto owner = Read<uint8_t>(frame.frame, layout.owner);
+  if (owner >= layout.first_shim_owner) return {kLeftOut | kEndsCall, 0, 0};
+  const auto is_entry = layout.has_entry_mark ? Read<uint8_t>(frame.frame, static_cast<uint16_t>(layout.owner - 1)) : 0;
+  const FrameKind kind = is_entry != 0 ? kEndsCall : kPythonCode;
+  const PythonPlace left_out = {static_cast<FrameKind>(kind | kLeftOut), 0, 0};
+  const uintptr_t code = Read<uintptr_t>(frame.frame, layout.code) & kReferenceMask;
+  if (code == 0 || Read<uintptr_t>(code, layout.type) != python.code_type) return left_out;
+  const auto offset = static_cast<int64_t>(frame.instruction - (code + layout.co_code));
+  const int64_t first = int64_t{Read<int32_t>(code, layout.co_first_traceable)} * 2;
+  if (owner != kOwnedByGenerator && offset < first) return left_out;
+  if (Read<uintptr_t>(code, layout.co_filename) == 0) return left_out;
+  return {kind, code, static_cast<uint64_t>(offset < 0 ? 0 : offset)};
+}
+
+// ---------------------------------------------------------------- before anything is trusted
+
+namespace {
+
+bool IsObjectOf(const PythonLayout& layout, uintptr_t object, uintptr_t type) {
+  return object != 0 && object % 8 == 0 && IsReadable(object + layout.type) &&
+         Read<uintptr_t>(object, layout.type) == type;
+}
+
+bool CodeIsSound(const PythonRuntime& python, uintptr_t code) {
+  const PythonLayout& l = python.layout;
+  constexpr int32_t kMostLines = 100'000'000;
+  if (!IsObjectOf(l, code, python.code_type) || !IsReadable(code + l.co_filename) || !IsReadable(code + l.co_name) ||
+      !IsReadable(code + l.co_line_table) || !IsReadable(code + l.co_first_line)) {
+    return false;
+  }
+  const auto first_line = Read<int32_t>(code, l.co_first_line);
+  const auto line_table = Read<uintptr_t>(code, l.co_line_table);
+  if (!IsObjectOf(l, Read<uintptr_t>(code, l.co_filename), python.str_type) ||
+      !IsObjectOf(l, Read<uintptr_t>(code, l.co_name), python.str_type) ||
+      !IsObjectOf(l, line_table, python.bytes_type) || first_line < 0 || first_line > kMostLines) {
+    return false;
+  }
+  const auto bytes = Read<uint64_t>(line_table, l.bytes_size);
+  return bytes < (uint64_t{1} << 30) && IsReadable((line_table + l.bytes_data + bytes) & ~uintptr_t{7});
+}
+
+}  // namespace
+
+bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top) {
+  const PythonLayout& l = python.layout;
+  uint32_t found = 0;
+  uintptr_t frame = top;
+  for (uint32_t i = 0; frame != 0 && i < format::kMaxDepth; ++i) {
+    if (frame % 8 != 0 || !IsReadable(frame + l.previous) || !IsReadable(frame + l.code) ||
+        !IsReadable((frame + l.instruction) & ~uintptr_t{7}) || !IsReadable((frame + l.owner) & ~uintptr_t{7})) {
+      return false;
+    }
+    const auto owner = Read<uint8_t>(frame, l.owner);
+    if (!l.instruction_is_pointer || owner < l.first_shim_owner) {
+      const uintptr_t code = Read<uintptr_t>(frame, l.code) & kReferenceMask;
+      // A frame that is no code's (None, since 3.13) or that is being set up says nothing.
+      if (IsObjectOf(l, code, python.code_type)) {
+        if (l.instruction_is_pointer && owner > 3) return false;
+        if (!l.instruction_is_pointer || Read<uintptr_t>(code, l.co_filename) != 0) {
+          if (!CodeIsSound(python, code)) return false;
+          const auto instruction = Read<uint64_t>(frame, l.instruction);
+          const auto offset = static_cast<int64_t>(l.instruction_is_pointer ? instruction - (code + l.co_code)
+                                                                            : static_cast<uint32_t>(instruction));
+          if (l.instruction_is_pointer && (offset < -8 || offset > (int64_t{1} << 30) || offset % 2 != 0)) return false;
+          ++found;
+        }
+      } else if (!l.instruction_is_pointer || python.minor() < 13) {
+        return false;
+      }
+    }
+    frame = Read<uintptr_t>(frame, l.previous);
+  }
+  return found != 0;
+}
+
+// ---------------------------------------------------------------- whose frames
+
+// Up to 3.11: `holder` holds the GIL, and is not known to be ours.
+uintptr_t PythonThread::FindState(const PythonRuntime& python, uintptr_t holder) {
+  if (holder != 0 && holder != foreign_) {
+    // Another thread's may be freed while we look at it; then its memory may even be unmapped.
+    if (IsReadable(holder + python.layout.thread_id) && Word(holder + python.layout.thread_id) == self_) {
+      return state_ = holder;
+    }
+    foreign_ = holder;
+  }
+  return DetachedState(python);
+}
+
+// The state of a thread that does not hold the GIL. When the interpreter ends, it deletes those of its daemon threads
+// while they still run.
+uintptr_t PythonThread::DetachedState(const PythonRuntime& python) {
+  if (python.is_finalizing != nullptr && python.is_finalizing() != 0) return 0;
+  const auto state = reinterpret_cast<uintptr_t>(python.own_thread_state());
+  if (state != 0) state_ = state;
+  return state;
+}
+
+}  // namespace allocline

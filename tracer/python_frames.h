@@ -1,0 +1,260 @@
+// The Python frames of the calling thread, at the price of one comparison for each frame that is as it was.
+//
+// The interpreter keeps its frames as a list: the thread's state points at the innermost one, each points at the one
+// further out. A frame is known by three words: which frame is further out, where in its code it stands, and what code
+// that is. (Since 3.11 the second is an address inside the code, and says the third. A code that dies raises the epoch,
+// which voids what is kept.) So the last stack is kept as an array of those words, and a new one is compared with it,
+// from the innermost outward:
+//
+//     kept:   main:7  load:31  parse:12  <genexpr>:12        now:  main:7  load:31  parse:14
+//                                                            walked: parse:14; compared: load:31, main:7
+//
+// That is the verified prefix reuse of unwind_cfi.h in other clothes, and right for the same reason: what is kept of
+// the frames further out than the joint is reused only if each of them holds the same words as before, for an outer
+// frame may have gone on to another line while an inner one looks the same. An address that is kept is read only after
+// the frame further in has been seen to point at it, so it is a frame of this very stack. Those loads do not wait for
+// each other all the same: the processor takes the predicted way.
+//
+// So nothing needs to be known of what changes the list: calls and returns, generators and coroutines (their frames lie
+// in the heap and come and go in the middle of the list), greenlets (the list is exchanged as a whole), exceptions,
+// tracing. Sub-interpreters have lists of their own: the thread's *current* state is asked for at each event.
+//
+// Whose frames. Never another thread's: nobody may look at those without the GIL, and often we have not got it (an
+// extension that released it calls malloc). Up to 3.11 the interpreter only knows the state of the thread that holds
+// the GIL; it is ours if it says so itself (its thread_id). Since 3.12 each thread has its own. If the thread holds no
+// GIL, its state is the one that PyGILState_... would use: its frames stand still until it takes the GIL again.
+//
+// What is left out, as tracemalloc leaves it out: frames that are not set up yet, and those that only mark an entry
+// into the evaluation loop (3.12 and later). The latter say where on the native stack the Python frames further in
+// belong.
+//
+// Threads:  one, and no signal handlers: the thread's gate is closed. Lies in zeroed memory.
+// Context:  inside malloc, with or without the GIL. No object is touched but the thread's own frames and what they
+// hold. Bounds:   a list that does not end in kRoom frames is cut; what is further in is kept.
+#ifndef ALLOCLINE_TRACER_PYTHON_FRAMES_H_
+#define ALLOCLINE_TRACER_PYTHON_FRAMES_H_
+
+#include <cstdint>
+
+#include "base/atomic.h"
+#include "recording/format.h"
+#include "tracer/python_runtime.h"
+#include "tracer/site_table.h"
+#include "tracer/stack_predictor.h"
+
+namespace allocline {
+
+// One entry of the interpreter's list.
+struct PythonFrame {
+  uintptr_t frame;
+  uint64_t instruction;  // as it lies there, see PythonLayout::instruction
+  uint64_t mark;         // the code up to 3.10; in 3.11 the two bytes that hold is_entry and owner
+};
+
+// What an entry is: a frame of Python code or none, and whether it is the outermost of its call of the evaluation loop.
+using FrameKind = uint8_t;
+inline constexpr FrameKind kPythonCode = 0;
+inline constexpr FrameKind kEndsCall = 1;
+inline constexpr FrameKind kLeftOut = 2;
+
+class PythonStack {
+ public:
+  static constexpr uint32_t kRoom = 2 * format::kMaxDepth;
+
+  // Frames further in than those that are shared with the last stack, innermost first.
+  struct Taken {
+    uint32_t shared;
+    uint32_t fresh;
+    const PythonFrame* frames;
+    bool whole;  // else the list is longer: this is not kept
+  };
+
+  // Whether the list that begins at `top`, not null, is the last one again.
+  __attribute__((always_inline)) bool IsSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch) const {
+    if (epoch_ != epoch || depth_ == 0 || entries_[depth_].frame != top) return false;
+    return FirstDifference(layout, depth_) == 0;
+  }
+  // The list that begins at `top`. It becomes the last one, but for its labels: Label() is to be called for each new
+  // frame, from the outermost inward.
+  Taken Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch);
+  void Forget() { depth_ = 0; }
+
+  // Of the entries [0, depth()), 0 = outermost.
+  uint32_t depth() const { return depth_; }
+  uint32_t epoch() const { return epoch_; }
+  const PythonFrame& frame(uint32_t i) const { return entries_[i + 1]; }
+  NodeId node(uint32_t i) const { return labels_[i].node; }
+  FrameKind kind(uint32_t i) const { return labels_[i].kind; }
+  // A hash over the kinds of all entries up to that one: it tells where calls of the evaluation loop begin.
+  uint64_t shape(uint32_t i) const { return labels_[i].shape; }
+  void Label(uint32_t i, NodeId node, FrameKind kind) {
+    const uint64_t outside = i == 0 ? 1 : labels_[i - 1].shape;
+    labels_[i] = {node, kind, (outside + kind) * 0x9E3779B97F4A7C15u};
+  }
+
+ private:
+  struct LabelOf {
+    NodeId node;
+    FrameKind kind;
+    uint64_t shape;
+  };
+
+  static uint64_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uint64_t*>(address); }
+  static PythonFrame Read(const PythonLayout& layout, uintptr_t frame) {
+    const uint64_t instruction = Load(frame + layout.instruction);
+    if (layout.instruction_is_pointer) {
+      // Since 3.12 nothing else is asked of the frame itself.
+      const uint64_t mark = layout.has_entry_mark ? Load(frame + kMarkWord) & kMarkMask : 0;
+      return {frame, instruction, mark};
+    }
+    return {frame, static_cast<uint32_t>(instruction), Load(frame + layout.code)};
+  }
+  // In 3.11: { int stacktop; bool is_entry; char owner; }.
+  static constexpr uint16_t kMarkWord = 64;
+  static constexpr uint64_t kMarkMask = uint64_t{0xffff} << 32;
+
+  // The frames [0, count) are compared, from the innermost outward. Gives how many, from the outermost, lie further out
+  // than the first... 0 if all are the same; else the innermost one that differs is frame(result - 1).
+  __attribute__((always_inline)) uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const {
+    const PythonFrame* entry = &entries_[count];
+    const PythonFrame* const end = &entries_[0];  // of frame 0: what lies further out than all
+    const uint16_t previous = layout.previous, instruction = layout.instruction;
+    if (layout.instruction_is_pointer && !layout.has_entry_mark) {
+      for (; entry != end; --entry) {
+        const uint64_t differs =
+            (Load(entry->frame + instruction) ^ entry->instruction) | (Load(entry->frame + previous) ^ entry[-1].frame);
+        if (__builtin_expect(differs != 0, 0)) break;
+      }
+    } else {
+      for (; entry != end; --entry) {
+        const PythonFrame now = Read(layout, entry->frame);
+        const uint64_t differs = (now.instruction ^ entry->instruction) | (now.mark ^ entry->mark) |
+                                 (Load(entry->frame + previous) ^ entry[-1].frame);
+        if (__builtin_expect(differs != 0, 0)) break;
+      }
+    }
+    return static_cast<uint32_t>(entry - end);
+  }
+
+  uint32_t depth_ = 0;
+  uint32_t epoch_ = 0;
+  PythonFrame entries_[1 + kRoom];  // behind one of zeros: no frame lies further out than the outermost
+  LabelOf labels_[kRoom];
+  PythonFrame fresh_[kRoom];
+};
+
+// What a frame of the list is; for Python code, its code and the place in it.
+struct PythonPlace {
+  FrameKind kind;
+  uintptr_t code;
+  uint64_t offset;  // of the instruction, in bytes
+};
+PythonPlace PlaceOf(const PythonRuntime& python, const PythonFrame& frame);
+
+// Whether the list that begins at `top` looks as it should, each access being checked before it is made. False also if
+// it does not reach a frame of Python code.
+bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top);
+
+// What a thread knows of its Python frames. Made at its first one (Tracer::PythonOf()).
+class PythonThread {
+ public:
+  void Init(uintptr_t self) { self_ = self; }
+  // The innermost frame of the calling thread. 0: it has none.
+  __attribute__((always_inline)) uintptr_t Top(const PythonRuntime& python) {
+    const uintptr_t state = python.holder != nullptr ? StateIfHolder(python) : AttachedState(python);
+    if (__builtin_expect(state == 0, 0)) return 0;
+    uintptr_t top = Word(state + python.layout.top);
+    if (python.layout.has_c_frames && top != 0) top = Word(top + python.layout.c_frame_top);
+    return top;
+  }
+  // The state those frames hang on, after Top().
+  uintptr_t state() const { return state_; }
+
+  // The site and the node of a stack of Python frames.
+  struct Interned {
+    format::Counter* counter;  // this thread's of the site; null: the site was not asked for yet
+    SiteId site;
+    NodeId node;
+  };
+  // A frame on a certain one further out: what came of it the last time. `key` says its code and instruction.
+  struct Memo {
+    uint64_t key;
+    uint32_t parent;
+    uint32_t index;  // what the key does not say up to 3.10: f_lasti
+    Interned interned;
+  };
+  // Frames are told apart by addresses, and addresses are good for an epoch: its low bits are part of the key.
+  static uint64_t KeyOf(const PythonLayout& layout, const PythonFrame& frame, uint32_t epoch) {
+    return (layout.instruction_is_pointer ? frame.instruction : frame.mark) ^ uint64_t { epoch } << kEpochShift;
+  }
+  static uint32_t IndexOf(const PythonLayout& layout, const PythonFrame& frame) {
+    return layout.instruction_is_pointer ? 0 : static_cast<uint32_t>(frame.instruction);
+  }
+  __attribute__((always_inline)) Memo& MemoOf(uint64_t key, uint32_t index, NodeId parent) {
+    const uint64_t hash = (key + (uint64_t{parent} << 32 | index) * 0xD6E8FEB86659FD93u) * 0x9E3779B97F4A7C15u;
+    return memos_[hash >> (64 - kMemoBits)];
+  }
+  void EnterEpoch(uint32_t epoch) {
+    if (__builtin_expect(memo_epoch_ >> (64 - kEpochShift) == epoch >> (64 - kEpochShift), 1)) return;
+    memo_epoch_ = epoch;
+    __builtin_memset(memos_, 0, sizeof memos_);
+  }
+
+  // What a native stack with Python frames in it came to be. Shapes tell how the two are woven.
+  struct Mixed {
+    NodeId native;
+    NodeId python;
+    uint64_t shape;
+    Interned interned;
+  };
+  Mixed& MixedOf(NodeId native, NodeId python, uint64_t shape) {
+    const uint64_t hash = ((uint64_t{native} << 32 | python) + shape) * 0x9E3779B97F4A7C15u;
+    return mixed_[hash >> (64 - kMixedBits)];
+  }
+
+  PythonStack stack;
+  Interned last;    // what `stack` is in the site table, under the domain of Python
+  Memo* last_memo;  // of its innermost frame; null if it has none
+
+  // Room for weaving a stack.
+  format::Frame frames[2 * format::kMaxDepth];
+  struct Group {
+    uint32_t first, end;  // entries of `stack`, of one call of the evaluation loop
+    uintptr_t anchor;     // an address in the stack frame of that call; 0: not known
+    uint32_t native;      // which native frame that is, counted from the outermost
+  };
+  Group groups[PythonStack::kRoom];
+
+ private:
+  static constexpr int kMemoBits = 10;
+  static constexpr int kMixedBits = 9;
+  static constexpr int kEpochShift = 48;  // addresses end below
+  static uintptr_t Word(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
+
+  __attribute__((always_inline)) uintptr_t StateIfHolder(const PythonRuntime& python) {
+    const uintptr_t holder = LoadRelaxed(*python.holder);
+    // That it still is our state, and not another's at the same address, says its thread_id.
+    if (__builtin_expect(holder != 0 && holder == state_ && Word(holder + python.layout.thread_id) == self_, 1)) {
+      return holder;
+    }
+    return FindState(python, holder);
+  }
+  __attribute__((always_inline)) uintptr_t AttachedState(const PythonRuntime& python) {
+    const auto state = reinterpret_cast<uintptr_t>(python.attached_thread_state());
+    if (__builtin_expect(state == 0, 0)) return DetachedState(python);
+    return state_ = state;
+  }
+  uintptr_t FindState(const PythonRuntime& python, uintptr_t holder);
+  uintptr_t DetachedState(const PythonRuntime& python);
+
+  uintptr_t self_ = 0;     // pthread_self()
+  uintptr_t state_ = 0;    // ours
+  uintptr_t foreign_ = 0;  // another's, when last looked at
+  uint32_t memo_epoch_ = 0;
+  Memo memos_[1 << kMemoBits];
+  Mixed mixed_[1 << kMixedBits];
+};
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_PYTHON_FRAMES_H_

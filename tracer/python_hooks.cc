@@ -1,0 +1,205 @@
+#include "tracer/python_hooks.h"
+
+#include "tracer/elf_exports.h"
+#include "tracer/tracer.h"
+
+#define HOOK_FRAME static_cast<const HookFrame*>(__builtin_frame_address(0))
+
+namespace allocline {
+namespace {
+
+// PyMemAllocatorEx and PyObjectArenaAllocator.
+struct Allocator {
+  void* context;
+  void* (*malloc)(void* context, size_t bytes);
+  void* (*calloc)(void* context, size_t count, size_t bytes_each);
+  void* (*realloc)(void* context, void* block, size_t bytes);
+  void (*free)(void* context, void* block);
+};
+struct ArenaAllocator {
+  void* context;
+  void* (*alloc)(void* context, size_t bytes);
+  void (*free)(void* context, void* arena, size_t bytes);
+};
+
+// PyMemAllocatorDomain.
+enum Domain : int { kRaw = 0, kMem = 1, kObj = 2 };
+constexpr int kDomains = 3;
+
+Allocator g_next[kDomains];
+ArenaAllocator g_next_arenas;
+struct {
+  void (*get_allocator)(int domain, Allocator*);
+  void (*set_allocator)(int domain, const Allocator*);
+  int (*add_pending_call)(int (*)(void*), void*);
+} g_api;
+
+// Which domains were reached, a bit each: noted while a probe is under way on this thread.
+constinit thread_local bool g_probing = false;
+constinit thread_local uint32_t g_reached = 0;
+
+using PythonEvent = Tracer::PythonEvent;
+
+// `call` asks the next allocator.
+template <int kDomain, typename Call>
+__attribute__((noinline)) void* AllocateOther(size_t bytes, const HookFrame* hook, Call call) {
+  if (g_probing) g_reached |= 1u << kDomain;
+  ThreadState* state = nullptr;
+  switch (g_tracer.BeginPythonEvent(hook, &state)) {
+    case PythonEvent::kRecorded: {
+      void* block = call();
+      return g_tracer.OnPythonAlloc(state, block, bytes, hook);
+    }
+    case PythonEvent::kSampled: {
+      void* block = call();
+      if (block != nullptr) g_tracer.OnSampledPythonAlloc(state, block, hook);
+      return block;
+    }
+    case PythonEvent::kPassedOn:
+      break;
+  }
+  return call();
+}
+
+template <int kDomain, typename Call>
+inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFrame* hook, Call call) {
+  ThreadState* state = Tracer::this_thread;
+  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {
+    return AllocateOther<kDomain>(bytes, hook, call);
+  }
+  Tracer::EnterPython(state, hook);
+  void* block = call();
+  return g_tracer.OnPythonAlloc(state, block, bytes, hook);
+}
+
+template <int kDomain>
+struct Hooks {
+  static const Allocator& next() { return g_next[kDomain]; }
+
+  static void* Malloc(void*, size_t bytes) {
+    return Allocate<kDomain>(bytes, HOOK_FRAME, [bytes] { return next().malloc(next().context, bytes); });
+  }
+
+  static void* Calloc(void*, size_t count, size_t bytes_each) {
+    // Python has seen to it that the product fits.
+    return Allocate<kDomain>(count * bytes_each, HOOK_FRAME,
+                             [count, bytes_each] { return next().calloc(next().context, count, bytes_each); });
+  }
+
+  static void* Realloc(void*, void* old, size_t bytes) {
+    const auto call = [old, bytes] { return next().realloc(next().context, old, bytes); };
+    if (old == nullptr) return Allocate<kDomain>(bytes, HOOK_FRAME, call);
+    ThreadState* state = nullptr;
+    const PythonEvent event = g_tracer.BeginPythonEvent(HOOK_FRAME, &state);
+    if (event == PythonEvent::kPassedOn && !g_tracer.TakesFreedPython(state)) return call();
+    // The record comes out before the block may move: another thread may be given the old address before we return.
+    const Tracer::PythonLeaving leaving =
+        g_tracer.TakeOutPython(state, old, /*with_malloc=*/event == PythonEvent::kRecorded);
+    void* block = call();
+    if (block == nullptr) {
+      g_tracer.PutBackPython(state, old, leaving);
+      if (event == PythonEvent::kRecorded) g_tracer.OnPythonAlloc(state, nullptr, bytes, HOOK_FRAME);
+      return nullptr;
+    }
+    g_tracer.ChargePython(state, leaving);
+    if (event == PythonEvent::kRecorded) return g_tracer.OnPythonAlloc(state, block, bytes, HOOK_FRAME);
+    if (event == PythonEvent::kSampled) g_tracer.OnSampledPythonAlloc(state, block, HOOK_FRAME);
+    return block;
+  }
+
+  static void Free(void*, void* block) {
+    ThreadState* state = Tracer::this_thread;
+    // Blocks of RAW are never pymalloc's.
+    if (kDomain == kRaw || __builtin_expect(state == nullptr || !g_tracer.OnUsualPythonFree(state, block), 0)) {
+      g_tracer.OnPythonFree(block);
+    }
+    next().free(next().context, block);
+  }
+};
+
+template <int kDomain>
+void Wrap() {
+  Allocator present{};
+  g_api.get_allocator(kDomain, &present);
+  if (present.malloc == &Hooks<kDomain>::Malloc) return;  // certainly there
+  g_next[kDomain] = present;
+  const Allocator ours = {present.context, &Hooks<kDomain>::Malloc, &Hooks<kDomain>::Calloc, &Hooks<kDomain>::Realloc,
+                          &Hooks<kDomain>::Free};
+  g_api.set_allocator(kDomain, &ours);
+}
+
+// ---------------------------------------------------------------- arenas
+
+void* AllocateArena(void*, size_t bytes) {
+  if (bytes != g_python.layout.arena_bytes)
+    return g_next_arenas.alloc(g_next_arenas.context, bytes);  // of the data stack
+  const Tracer::PythonInside inside(HOOK_FRAME);
+  void* arena = g_next_arenas.alloc(g_next_arenas.context, bytes);
+  if (arena != nullptr) g_tracer.OnPythonArena(arena, bytes);
+  return arena;
+}
+
+void FreeArena(void*, void* arena, size_t bytes) {
+  if (bytes != g_python.layout.arena_bytes) return g_next_arenas.free(g_next_arenas.context, arena, bytes);
+  const Tracer::PythonInside inside(HOOK_FRAME);
+  g_tracer.OnPythonArenaGone(arena, bytes);
+  g_next_arenas.free(g_next_arenas.context, arena, bytes);
+}
+
+// ---------------------------------------------------------------- the check
+
+template <int kDomain>
+bool IsReached(const char* allocate, const char* release) {
+  void* (*malloc)(size_t) = nullptr;
+  void (*free)(void*) = nullptr;
+  if (!BindExport(g_python.object, allocate, malloc) || !BindExport(g_python.object, release, free)) return true;
+  g_probing = true;
+  g_reached = 0;
+  void* block = malloc(16);
+  g_probing = false;
+  free(block);
+  return (g_reached & (1u << kDomain)) != 0;
+}
+
+// With the GIL, on the main thread, between two instructions of Python code. What is allocated here is not recorded.
+int Check(void*) {
+  const Tracer::Ignored ignored;
+  if (!ignored.possible()) return 0;
+  const bool raw = IsReached<kRaw>("PyMem_RawMalloc", "PyMem_RawFree");
+  const bool mem = IsReached<kMem>("PyMem_Malloc", "PyMem_Free");
+  const bool obj = IsReached<kObj>("PyObject_Malloc", "PyObject_Free");
+  if (!raw) Wrap<kRaw>();
+  if (!mem) Wrap<kMem>();
+  if (!obj) Wrap<kObj>();
+  if (!raw || !mem || !obj) g_tracer.OnPythonHooksReplaced();
+  return 0;
+}
+
+}  // namespace
+
+bool InstallPythonHooks() {
+  const link_map* python = g_python.object;
+  void (*get_arenas)(ArenaAllocator*) = nullptr;
+  void (*set_arenas)(const ArenaAllocator*) = nullptr;
+  if (!BindExport(python, "PyMem_GetAllocator", g_api.get_allocator) ||
+      !BindExport(python, "PyMem_SetAllocator", g_api.set_allocator) ||
+      !BindExport(python, "PyObject_GetArenaAllocator", get_arenas) ||
+      !BindExport(python, "PyObject_SetArenaAllocator", set_arenas)) {
+    return false;
+  }
+  BindExport(python, "Py_AddPendingCall", g_api.add_pending_call);
+  get_arenas(&g_next_arenas);
+  const ArenaAllocator arenas = {g_next_arenas.context, AllocateArena, FreeArena};
+  set_arenas(&arenas);
+  Wrap<kRaw>();
+  Wrap<kMem>();
+  Wrap<kObj>();
+  return true;
+}
+
+bool SchedulePythonCheck() {
+  if (g_api.add_pending_call == nullptr) return true;
+  return g_python.is_initialized() != 0 && g_api.add_pending_call(Check, nullptr) == 0;
+}
+
+}  // namespace allocline

@@ -1,0 +1,77 @@
+// The CPython interpreter in this process: where it is, which version, and where its structures keep what we read.
+//
+// An interpreter is known by its exports (PyMem_SetAllocator), in the executable or in a shared library, also in one
+// that is loaded later (Tracer::OnNewObject). There is one table of offsets for each minor version from 3.8 on; inside
+// a minor version none of them has ever moved. Since 3.13 the runtime itself says them (_Py_DebugOffsets), and then
+// that is what counts. Nothing is taken for granted all the same, for distributions patch: before the first frame is
+// used, a whole stack is read with every access checked, and each object on it must be of the type it should be
+// (python_frames .h, PythonFramesAreSound()).
+//
+// What we call of Python inside an allocation are two getters of the thread state, which read memory and do nothing
+// else. All else is read from memory; none of it changes while the calling thread's own stack holds on to it.
+//
+// Threads: filled in by AttachPython(), once, and never changed after.
+#ifndef ALLOCLINE_TRACER_PYTHON_RUNTIME_H_
+#define ALLOCLINE_TRACER_PYTHON_RUNTIME_H_
+
+#include <link.h>
+
+#include <cstdint>
+
+#include "recording/format.h"
+
+namespace allocline {
+
+// Byte offsets. What a version does not have is 0.
+struct PythonLayout {
+  // PyThreadState
+  uint16_t top;        // the innermost frame; 3.11 and 3.12: the innermost _PyCFrame
+  uint16_t thread_id;  // pthread_self() of its thread; needed up to 3.11
+  // _PyCFrame, 3.11 and 3.12: one for each call of the evaluation loop, and in its stack frame
+  bool has_c_frames;
+  uint16_t c_frame_top, c_frame_previous;
+  // A frame: PyFrameObject up to 3.10, then _PyInterpreterFrame
+  uint16_t previous, code;
+  uint16_t instruction;           // an index (4 bytes) up to 3.10, then a pointer into the code
+  bool instruction_is_pointer;    //
+  uint8_t bytes_per_instruction;  // what an index counts
+  uint16_t owner;                 // 1 byte: FRAME_OWNED_BY_...; 3.11 has is_entry in the byte in front of it
+  bool has_entry_mark;            // 3.11
+  uint8_t first_shim_owner;       // from this owner on it is no Python frame, but marks a call of the evaluation loop
+  // PyCodeObject
+  uint16_t co_filename, co_name, co_line_table, co_first_line, co_code;
+  uint16_t co_first_traceable;  // frames that stand before it are not set up yet
+  format::LineTableKind line_table_kind;
+  // PyObject, str and bytes
+  uint16_t type, str_length, str_state, str_ascii, str_compact, bytes_size, bytes_data;
+  uint32_t arena_bytes;  // of pymalloc
+};
+
+struct PythonRuntime {
+  uint32_t version = 0;  // PY_VERSION_HEX; 0: there is none
+  PythonLayout layout{};
+  const link_map* object = nullptr;
+  // PyThreadState* of the thread that holds the GIL, up to 3.11. Later each thread has its own.
+  const uintptr_t* holder = nullptr;
+  void* (*attached_thread_state)() = nullptr;  // PyThreadState_GetUnchecked and its forerunner; not up to 3.11
+  void* (*own_thread_state)() = nullptr;       // PyGILState_GetThisThreadState: also of threads without the GIL
+  int (*is_finalizing)() = nullptr;
+  int (*is_initialized)() = nullptr;
+  uintptr_t code_type = 0, str_type = 0, bytes_type = 0;
+  uintptr_t evaluation_start = 0, evaluation_end = 0;  // _PyEval_EvalFrameDefault
+
+  uint32_t minor() const { return version >> 16 & 0xff; }
+  bool IsEvaluation(uintptr_t pc) const { return pc - 1 - evaluation_start < evaluation_end - evaluation_start; }
+};
+
+extern PythonRuntime g_python;
+
+// Whether there is a CPython of whatever version in the object.
+bool HoldsPython(const link_map* object);
+
+// Fills g_python in. Else gives the PythonBit that says why not.
+uint32_t AttachPython(const link_map* object);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_PYTHON_RUNTIME_H_

@@ -1,0 +1,570 @@
+// The main path of blocks that come from Python's allocators, and stacks with Python frames in them.
+//
+// A block of Python is charged to the Python frames alone: its C frames are the interpreter's own. A block that native
+// code takes from malloc (or a mapping) while Python frames are on the stack gets both, woven into one another: where
+// the native stack has a call of the evaluation loop, the Python frames stand that this call runs.
+//
+//     native:  main  Py_RunMain  [eval]  sort_  [eval]  zlib_compress  deflateInit     and  Python:  main:7 | key:12
+//     mixed:   main  Py_RunMain  main:7  sort_  key:12  zlib_compress  deflateInit
+//
+// Which call runs which frames is told by stack addresses, not by symbols (PythonStack: ends of calls): since 3.12 the
+// call's own entry of the list lies in its stack frame, in 3.11 its _PyCFrame. Up to 3.10 there is one call for each
+// frame, and calls are known by the address range of the function. Since each call runs exactly one group of frames,
+// the native stack, the Python stack and where its groups end (its *shape*) decide the whole. So a pair of the two that
+// was met before is not woven again: PythonThread::Mixed.
+//
+// Rules beside those of tracer.cc: (1) a block of Python is recorded by the hook that the program called; what that
+// hook's allocator takes from malloc underneath is part of it (Gate::kInPython). It stands in malloc's map if it is
+// malloc's block itself, so that free() finds it too, in the map of arenas, or else apart. (2) What is freed needs no
+// gate: the record is out, and what comes underneath finds none. (3) An arena is no block: its bytes are those in it.
+//
+// While blocks are sampled, those outside of arenas are left to malloc's hooks. Those inside are counted without a site
+// as malloc's are, in bytes as pymalloc rounds them, which at the free says the header of their pool; and the samples
+// of both have both kinds of frames. None is of the domain of Python then.
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "tracer/loaded_object.h"
+#include "tracer/notice.h"
+#include "tracer/python_hooks.h"
+#include "tracer/tracer.h"
+
+namespace allocline {
+namespace {
+
+using format::Counter;
+using format::Frame;
+using format::MakeVirtualFrame;
+using format::VirtualKind;
+
+// So many stacks may look wrong before Python is given up.
+constexpr uint32_t kMostDoubts = 16;
+
+// Of pymalloc's pools: struct pool_header has the index of its size class there.
+constexpr uintptr_t kSizeIndex = 36;
+constexpr uint32_t kSizeClasses = 32;
+
+}  // namespace
+
+// ---------------------------------------------------------------- finding the interpreter
+
+void Tracer::OnNewObject(const link_map* object) {
+  if (!HoldsPython(object)) return;
+  format::FileHeader& header = recording_.header();
+  if (g_python.object != nullptr) {
+    if (g_python.object != object) RefusePython(format::kPythonSecondRuntime);
+    return;
+  }
+  uint32_t refused = AttachPython(object);
+  StoreRelaxed(header.python_version, g_python.version);
+  Text(header.python_runtime)
+      .Add(object->l_name != nullptr && object->l_name[0] != '\0' ? object->l_name : settings_->executable);
+  if (refused == 0 && (!python_blocks_.Init() || !python_others_.Init())) refused = format::kPythonBadLayout;
+  if (refused != 0) return RefusePython(refused);
+  codes_.Init(&recording_);
+  python_root_ = sites_.Child(kRootNode, MakeVirtualFrame(VirtualKind::kDomain, format::kDomainPython));
+  // Release: who sees the mode sees the rest. Whoever comes by a hook has been called by Python, which reads what we
+  // store next.
+  mode_.fetch_or(kPython, std::memory_order_release);
+  if (InstallPythonHooks()) {
+    OrRelaxed(header.python_state, static_cast<uint32_t>(format::kPythonTraced));
+  } else {
+    RefusePython(format::kPythonBadLayout);
+  }
+}
+
+void Tracer::RefusePython(uint32_t why) {
+  if (why != format::kPythonSecondRuntime) python_frames_.store(PythonFrames::kRefused, std::memory_order_relaxed);
+  if ((OrRelaxed(recording_.header().python_state, why) & why) == 0) NotePython(recording_, why);
+}
+
+void Tracer::NotePythonUnload() {
+  LoadedObject object;
+  if (FindObject(g_python.code_type, &object) && object.map == g_python.object) return;
+  python_frames_.store(PythonFrames::kRefused, std::memory_order_relaxed);
+}
+
+void Tracer::OnPythonHooksReplaced() {
+  OrRelaxed(recording_.header().python_state, static_cast<uint32_t>(format::kPythonHooksReplaced));
+  codes_.VoidWhatIsKept();  // what died meanwhile did so unseen
+}
+
+// Called where a stack is new, so early and not often.
+inline void Tracer::CheckPythonSoon() {
+  if (__builtin_expect(python_check_asked_for_.load(std::memory_order_relaxed), 1)) return;
+  if (SchedulePythonCheck()) python_check_asked_for_.store(true, std::memory_order_relaxed);
+}
+
+// ---------------------------------------------------------------- the thread's Python stack
+
+inline PythonThread* Tracer::PythonOf(ThreadState* state) {
+  return __builtin_expect(state->python != nullptr, 1) ? state->python : MakePythonThread(state);
+}
+
+PythonThread* Tracer::MakePythonThread(ThreadState* state) {
+  auto* python = static_cast<PythonThread*>(MapPages(RoundUpToPage(sizeof(PythonThread))));
+  if (python == nullptr) return nullptr;
+  python->Init(pthread_self());
+  return state->python = python;
+}
+
+// 0: the thread runs no Python, or it cannot be read.
+inline uintptr_t Tracer::TopOfPython(PythonThread* python) {
+  if (__builtin_expect(python_frames_.load(std::memory_order_relaxed) == PythonFrames::kRefused, 0)) return 0;
+  const uintptr_t top = python->Top(g_python);
+  if (__builtin_expect(python_frames_.load(std::memory_order_relaxed) != PythonFrames::kSound && top != 0, 0)) {
+    return PythonCanBeRead(top) ? top : 0;
+  }
+  return top;
+}
+
+bool Tracer::PythonCanBeRead(uintptr_t top) {
+  if (PythonFramesAreSound(g_python, top)) {
+    python_frames_.store(PythonFrames::kSound, std::memory_order_relaxed);
+    return true;
+  }
+  if (python_doubts_.fetch_add(1, std::memory_order_relaxed) >= kMostDoubts) RefusePython(format::kPythonBadLayout);
+  return false;
+}
+
+// The node for a frame called from `parent`. `*memo`: where that is kept; null for frames that are left out, whose node
+// is the parent's.
+inline NodeId Tracer::NodeOfPython(PythonThread* python, const PythonFrame& frame, NodeId parent, FrameKind* kind,
+                                   PythonThread::Memo** memo) {
+  *memo = nullptr;
+  const PythonPlace place = PlaceOf(g_python, frame);
+  *kind = place.kind;
+  if ((place.kind & kLeftOut) != 0) return parent;
+  const PythonLayout& layout = g_python.layout;
+  const uint64_t key = PythonThread::KeyOf(layout, frame, python->stack.epoch());
+  const uint32_t index = PythonThread::IndexOf(layout, frame);
+  PythonThread::Memo& known = python->MemoOf(key, index, parent);
+  *memo = &known;
+  if (__builtin_expect(known.key == key && known.parent == parent && known.index == index, 1)) {
+    return known.interned.node;
+  }
+  bool is_new = false;
+  const uint64_t code = codes_.IdOf(layout, place.code, &is_new);
+  if (is_new) python_blocks_.MarkCode(place.code);
+  const uint64_t offset = place.offset < format::kMaxCodeOffset ? place.offset : format::kMaxCodeOffset;
+  const NodeId node =
+      code == PythonCodes::kNoCode
+          ? kNoNode
+          : PythonChild(parent, MakeVirtualFrame(VirtualKind::kPython, format::PythonPayload(code, offset)));
+  known = {key, parent, index, {nullptr, 0, node}};
+  return node;
+}
+
+NodeId Tracer::PythonChild(NodeId parent, Frame frame) {
+  const NodeId known = sites_.Find(parent, frame);
+  if (__builtin_expect(known != kNoNode, 1)) return known;
+  CheckBudget();
+  return sites_.Child(parent, frame);
+}
+
+void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
+  CheckPythonSoon();
+  const uint32_t epoch = codes_.epoch();
+  python->EnterEpoch(epoch);
+  PythonStack& stack = python->stack;
+  const PythonStack::Taken taken = stack.Take(g_python.layout, top, epoch);
+  PythonThread::Memo* memo = nullptr;
+  if (__builtin_expect(!taken.whole, 0)) {
+    python->last = {nullptr, 0, NodeOfTooManyFrames(python, taken)};
+  } else {
+    NodeId node = taken.shared > 0 ? stack.node(taken.shared - 1) : python_root_;
+    for (uint32_t i = taken.fresh; i-- > 0;) {
+      FrameKind kind = kPythonCode;
+      PythonThread::Memo* its_memo = nullptr;
+      node = NodeOfPython(python, taken.frames[i], node, &kind, &its_memo);
+      if (its_memo != nullptr) memo = its_memo;
+      stack.Label(stack.depth() - 1 - i, node, kind);
+    }
+    if (__builtin_expect(node == kNoNode, 0)) stack.Forget();
+    python->last = memo != nullptr ? memo->interned : PythonThread::Interned{nullptr, 0, node};
+  }
+  python->last_memo = memo;
+}
+
+// The innermost frames of a stack that is not kept.
+NodeId Tracer::NodeOfTooManyFrames(PythonThread* python, const PythonStack::Taken& taken) {
+  AddRelaxed(recording_.header().truncated_stacks, 1u);
+  const auto why = static_cast<uint32_t>(format::TruncationReason::kTooDeep);
+  NodeId node = PythonChild(python_root_, MakeVirtualFrame(VirtualKind::kTruncated, why));
+  for (uint32_t i = taken.fresh < format::kMaxDepth ? taken.fresh : format::kMaxDepth; i-- > 0;) {
+    FrameKind kind = kPythonCode;
+    PythonThread::Memo* memo = nullptr;
+    node = NodeOfPython(python, taken.frames[i], node, &kind, &memo);
+  }
+  return node;
+}
+
+// ---------------------------------------------------------------- allocation
+
+void* Tracer::OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  if (__builtin_expect(block == nullptr, 0)) {
+    OpenGate(state);
+    return nullptr;
+  }
+  StoreRelaxed(state->gate, Gate::kInside);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  // The mode only now, as in OnAllocOpen().
+  PythonThread* python = state->python;
+  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & ~kVerifies) != kPython || python == nullptr, 0)) {
+    return OnPythonAllocInMode(state, block, bytes, hook);
+  }
+  const uintptr_t top = TopOfPython(python);
+  if (__builtin_expect(!python->stack.IsSame(g_python.layout, top, codes_.epoch()) || python->last.counter == nullptr,
+                       0)) {
+    return OnPythonAllocOtherStack(state, block, bytes, hook, top);
+  }
+  return RecordPython(state, python->last.counter, python->last.site, block, bytes);
+}
+
+void* Tracer::OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  if (!active()) {
+    OpenGate(state);
+    return block;
+  }
+  if (sampling()) {  // since this thread's last event
+    OpenGate(state);
+    if (python_blocks_.IsInArena(reinterpret_cast<uintptr_t>(block))) {
+      EnterSampling(state);
+      if (state->gate == Gate::kSampled) OnSampledPythonAlloc(state, block, hook);
+    } else if (state->allocated_underneath != nullptr) {
+      OnSampledAlloc(state->allocated_underneath, bytes, hook);
+    }
+    return block;
+  }
+  PythonThread* python = PythonOf(state);
+  return OnPythonAllocOtherStack(state, block, bytes, hook, python == nullptr ? 0 : TopOfPython(python));
+}
+
+void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                                      uintptr_t top) {
+  if (__builtin_expect(top == 0, 0)) {  // no Python runs: the interpreter begins, or ends
+    const SiteId site = SiteOfStack(state, hook, format::kDomainPython);
+    Counter* counter = state->counters.At(site, recording_);
+    return RecordPython(state, counter, site, block, bytes);
+  }
+  PythonThread* python = state->python;
+  TakePythonStack(python, top);
+  PythonThread::Interned& last = python->last;
+  if (__builtin_expect(last.counter == nullptr, 0)) {
+    last.site = sites_.SiteOf(last.node);
+    last.counter = last.site == format::kOverflowSite ? nullptr : state->counters.At(last.site, recording_);
+    if (python->last_memo != nullptr) python->last_memo->interned = last;
+    if (last.counter == nullptr) {
+      return RecordPython(state, state->counters.At(last.site, recording_), last.site, block, bytes);
+    }
+  }
+  return RecordPython(state, last.counter, last.site, block, bytes);
+}
+
+// Counters first, then the map, as in RecordAt().
+inline void* Tracer::RecordPython(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
+  if (__builtin_expect(counter == nullptr || site == format::kOverflowSite || bytes > PageMap::kMaxBytes, 0)) {
+    if (bytes <= PageMap::kMaxBytes) {
+      InsertPython(state, CountAlloc(state, site, bytes, 1), block, bytes);
+      recording_.CountDrop(format::DropReason::kRecordingFull, bytes);
+    } else {
+      recording_.CountDrop(format::DropReason::kTooLarge, bytes);
+    }
+    OpenGate(state);
+    return block;
+  }
+  AddOwned(counter->allocated_bytes, bytes);
+  AddOwned(counter->allocated_blocks, 1);
+  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(PythonBlockMap::InsertUsual(place, site, bytes), 1)) {
+    AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
+  } else {
+    InsertPython(state, site, block, bytes);
+  }
+  if (__builtin_expect(AddPending(state, bytes), 0)) Flush(state);
+  OpenGate(state);
+  return block;
+}
+
+void Tracer::InsertPython(ThreadState* state, SiteId site, void* block, size_t bytes) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  if (block == state->allocated_underneath) {  // one of malloc's
+    if (!blocks_.InsertUsual(address, site, bytes)) Insert(state, address, {site, bytes});
+    return;
+  }
+  Block stale;
+  bool was_code = false;
+  if (PythonBlockMap::Insert(python_blocks_.PlaceOf(address), {site, bytes}, &stale, &was_code)) {
+    AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
+    if (stale.site != 0) ChargeSmall(state, stale);
+    if (was_code) codes_.Forget(address);
+    return;
+  }
+  if (!python_others_.Insert(address, {site, bytes}, &stale)) {
+    InsertFailed(state, {site, bytes});
+    return;
+  }
+  any_python_others_.store(true, std::memory_order_relaxed);
+  if (stale.site != 0) Charge(stale);
+}
+
+// For a hook that finds the gate not open, or does not look.
+Tracer::PythonEvent Tracer::BeginPythonEvent(const HookFrame* hook, ThreadState** out) {
+  ThreadState* state = this_thread;
+  if (state == nullptr || state->gate == Gate::kWiped) state = StateOfThisThread();
+  *out = state;
+  if (state == nullptr || !ready()) return PythonEvent::kPassedOn;
+  // An allocator that another hook has called lies deeper on the same stack.
+  const bool is_inside = state->gate == Gate::kInside || (state->gate == Gate::kInPython && hook >= state->inside);
+  if (__builtin_expect(is_inside && EventWasAbandoned(state, hook), 0)) {
+    state->stack.Forget();
+    if (state->python != nullptr) state->python->stack.Forget();
+    state->gate = Gate::kOpen;
+  }
+  switch (state->gate) {
+    case Gate::kOpen:
+      EnterPython(state, hook);
+      return PythonEvent::kRecorded;
+    case Gate::kSampled:
+      return PythonEvent::kSampled;
+    default:
+      return PythonEvent::kPassedOn;
+  }
+}
+
+// ---------------------------------------------------------------- deallocation
+
+void Tracer::ChargeSmall(ThreadState* state, Block block) {
+  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~block.bytes + 1);
+  CountFree(state, block);
+}
+
+// Whatever is recorded of the block, and of malloc's map only `with_malloc`: else free() or realloc() underneath does
+// it. A code object that leaves its address leaves the table of codes before.
+Tracer::PythonLeaving Tracer::TakeOutPython(ThreadState* state, void* block, bool with_malloc) {
+  PythonLeaving leaving;
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  bool was_code = false;
+  leaving.place = python_blocks_.PlaceOf(address);
+  const auto take = [&] {
+    leaving.small = PythonBlockMap::Take(leaving.place, &was_code);
+    if (leaving.small.site == 0 && __builtin_expect(any_python_others_.load(std::memory_order_relaxed), 0)) {
+      leaving.other = python_others_.Take(address);
+    }
+    if (with_malloc && leaving.small.site == 0) leaving.malloced = blocks_.Take(address);
+  };
+  bool taken = false;
+  {
+    const TakingMark mark(state);
+    // Acquire: as in OnUsualFree().
+    if (__builtin_expect(clearing_.load(std::memory_order_acquire) == 0, 1)) {
+      take();
+      taken = true;
+    }
+  }
+  if (!taken) {
+    const SpinLockHolder lock(clear_lock_);
+    take();
+  }
+  const bool in_arena = PythonBlockMap::IsInArena(leaving.place);
+  if (was_code || (!in_arena && codes_.Knows(address))) codes_.Forget(address);
+  if (__builtin_expect(sampling(), 0) && in_arena && leaving.small.site == 0 && active()) {
+    leaving.usable_bytes = UsablePythonBytes(address);
+    if (samples_.MayHold(address)) leaving.sample = samples_.Take(address);
+  }
+  return leaving;
+}
+
+void Tracer::ChargePython(ThreadState* state, const PythonLeaving& leaving) {
+  if (leaving.small.site != 0) ChargeSmall(state, leaving.small);
+  if (leaving.malloced.site != 0) CountFree(state, leaving.malloced);
+  if (leaving.other.site != 0) CountFree(state, leaving.other);
+  if (leaving.usable_bytes != 0) CountWithoutSite(state, Direction::kFreed, leaving.usable_bytes, 1);
+  ChargeSample(leaving.sample);
+}
+
+void Tracer::PutBackPython(ThreadState* state, void* block, const PythonLeaving& leaving) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  Block stale;
+  SampledBlock stale_sample;
+  PythonBlockMap::PutBack(leaving.place, leaving.small, /*was_code=*/false);
+  if (leaving.malloced.site != 0) Insert(state, address, leaving.malloced);
+  if (leaving.other.site != 0) python_others_.Insert(address, leaving.other, &stale);
+  if (leaving.sample.site != 0) samples_.Insert(address, leaving.sample, &stale_sample);
+}
+
+void Tracer::OnPythonFree(void* block) {
+  if (block == nullptr) return;
+  ThreadState* state = this_thread;
+  if (state == nullptr || state->gate == Gate::kWiped) state = StateOfThisThread();
+  if (state == nullptr || !ready() || state->gate == Gate::kInPython) return;
+  ChargePython(state, TakeOutPython(state, block, /*with_malloc=*/false));
+}
+
+Block Tracer::FindPython(uintptr_t address) const {
+  const Block small = python_blocks_.Find(address);
+  return small.site != 0 ? small : python_others_.Find(address);
+}
+
+// ---------------------------------------------------------------- arenas
+
+void Tracer::OnPythonArena(void* arena, size_t bytes) {
+  if (!EnsureOwnRecording()) return;
+  python_blocks_.AddArena(reinterpret_cast<uintptr_t>(arena), bytes);
+  AddRelaxed(recording_.header().python_arena_bytes, bytes);
+}
+
+void Tracer::OnPythonArenaGone(void* arena, size_t bytes) {
+  if (!EnsureOwnRecording()) return;
+  python_blocks_.RemoveArena(reinterpret_cast<uintptr_t>(arena), bytes);
+  AddRelaxed(recording_.header().python_arena_bytes, ~uint64_t{bytes} + 1);
+}
+
+// ---------------------------------------------------------------- while blocks are sampled
+
+// Of a live block in an arena: its size class.
+uint64_t Tracer::UsablePythonBytes(uintptr_t block) const {
+  const uintptr_t pool_bytes = g_python.minor() < 10 ? 4 << 10 : 16 << 10;
+  const uintptr_t pool = block & ~(pool_bytes - 1);
+  const uint32_t index = *reinterpret_cast<const volatile uint32_t*>(pool + kSizeIndex);
+  return index < kSizeClasses ? (uint64_t{index} + 1) * 16 : 0;
+}
+
+void Tracer::OnSampledPythonAlloc(ThreadState* state, void* block, const HookFrame* hook) {
+  const uintptr_t address = reinterpret_cast<uintptr_t>(block);
+  if (!active() || !python_blocks_.IsInArena(address)) return;
+  const uint64_t bytes = UsablePythonBytes(address);
+  if (bytes == 0) return;
+  Counter& counter = *state->counted;
+  if (state->sampler.MustLook(LoadRelaxed(counter.allocated_bytes) + bytes)) {
+    OnLook(state, block, bytes, hook);
+    return;
+  }
+  AddOwned(counter.allocated_bytes, bytes);
+  AddOwned(counter.allocated_blocks, 1);
+}
+
+Tracer::Ignored::Ignored() {
+  ThreadState* state = g_tracer.StateOfThisThread();
+  if (state == nullptr || state->gate == Gate::kInside || state->gate == Gate::kInPython) return;
+  state_ = state;
+  gate_ = state->gate;
+  state->gate = Gate::kIgnored;
+}
+
+// ---------------------------------------------------------------- native stacks with Python in them
+
+// What state->last, a native stack, is together with the thread's Python frames.
+const PythonThread::Interned& Tracer::MixedStack(ThreadState* state, uint32_t domain) {
+  static constinit thread_local PythonThread::Interned without{};
+  PythonThread* python = PythonOf(state);
+  NodeId python_node = kRootNode;
+  uint64_t shape = 0;
+  const uintptr_t top = python == nullptr || domain == format::kDomainPython ? 0 : TopOfPython(python);
+  if (top != 0) {
+    PythonStack& stack = python->stack;
+    if (!stack.IsSame(g_python.layout, top, codes_.epoch())) TakePythonStack(python, top);
+    if (stack.depth() != 0) {
+      python_node = stack.node(stack.depth() - 1);
+      shape = stack.shape(stack.depth() - 1);
+    }
+  }
+  const NodeId native = state->last.node;
+  PythonThread::Interned* interned = &without;
+  if (python != nullptr) {
+    PythonThread::Mixed& mixed = python->MixedOf(native, python_node, shape);
+    interned = &mixed.interned;
+    if (__builtin_expect(mixed.native == native && mixed.python == python_node && mixed.shape == shape &&
+                             mixed.interned.counter != nullptr,
+                         1)) {
+      return mixed.interned;
+    }
+    CheckPythonSoon();
+    mixed = {native, python_node, shape, {}};
+  }
+  const NodeId node = python_node == kRootNode || native == kNoNode ? native : Weave(state, python);
+  const SiteId site = sites_.SiteOf(node);
+  *interned = {site == format::kOverflowSite ? nullptr : state->counters.At(site, recording_), site, node};
+  return *interned;
+}
+
+// Finds which native frame each group of Python frames belongs to. Gives the number of groups, the innermost first.
+uint32_t Tracer::FindGroups(ThreadState* state, PythonThread* python, uint32_t native_count) {
+  const PythonLayout& layout = g_python.layout;
+  const PythonStack& stack = python->stack;
+  const StackCache& native = state->stack;
+  const bool has_shims = layout.first_shim_owner < 255;
+  uintptr_t c_frame = layout.has_c_frames && !has_shims
+                          ? *reinterpret_cast<const volatile uintptr_t*>(python->state() + layout.top)
+                          : 0;
+  uint32_t count = 0;
+  uint32_t end = stack.depth();
+  for (uint32_t i = stack.depth(); i-- > 0;) {
+    if ((stack.kind(i) & kEndsCall) == 0 && i != 0) continue;
+    const bool has_end = (stack.kind(i) & kEndsCall) != 0;
+    uintptr_t anchor = 0;
+    if (has_end && has_shims) anchor = stack.frame(i).frame;
+    if (has_end && c_frame != 0) {
+      anchor = c_frame;
+      c_frame = *reinterpret_cast<const volatile uintptr_t*>(c_frame + layout.c_frame_previous);
+    }
+    python->groups[count++] = {i, end, anchor, native_count};
+    end = i;
+  }
+  const bool by_address = native.depth() == native_count && layout.instruction_is_pointer;
+  uint32_t group = 0;
+  for (uint32_t i = native_count; i-- > 0 && group < count;) {
+    if (by_address) {
+      const uintptr_t from = native.frame(i).address;
+      const uintptr_t to = i == 0 ? ~uintptr_t{0} : native.frame(i - 1).address;
+      while (group < count && python->groups[group].anchor > from && python->groups[group].anchor < to) {
+        python->groups[group++].native = i;
+      }
+    } else if (g_python.IsEvaluation(format::AddressOf(python->frames[i]))) {
+      python->groups[group++].native = i;
+    }
+  }
+  return count;
+}
+
+// The gate is closed, state->last is a native stack, and python->stack the thread's Python frames.
+NodeId Tracer::Weave(ThreadState* state, PythonThread* python) {
+  const format::NodeRecord* nodes = sites_.nodes();
+  // Outermost last; then turned round, without what stands outside of the native frames.
+  uint32_t native_count = 0;
+  NodeId outside = state->last.node;
+  for (; outside != kRootNode; outside = nodes[outside].parent) {
+    const Frame frame = LoadAcquire(nodes[outside].frame);
+    if (format::IsVirtual(frame) || native_count == format::kMaxDepth) break;
+    python->frames[native_count++] = frame;
+  }
+  for (uint32_t i = 0; i < native_count / 2; ++i) {
+    const Frame frame = python->frames[i];
+    python->frames[i] = python->frames[native_count - 1 - i];
+    python->frames[native_count - 1 - i] = frame;
+  }
+  const PythonStack& stack = python->stack;
+  const uint32_t group_count = FindGroups(state, python, native_count);
+  NodeId node = outside;
+  const auto add_group = [&](const PythonThread::Group& group) {
+    for (uint32_t i = group.first; i < group.end; ++i) {
+      if ((stack.kind(i) & kLeftOut) == 0) node = PythonChild(node, LoadRelaxed(nodes[stack.node(i)].frame));
+    }
+  };
+  uint32_t group = group_count;
+  // Those whose call is not on the native stack, as far as that is known.
+  while (group > 0 && python->groups[group - 1].native == native_count) add_group(python->groups[--group]);
+  for (uint32_t i = 0; i < native_count; ++i) {
+    bool is_call = false;
+    while (group > 0 && python->groups[group - 1].native == i) {
+      add_group(python->groups[--group]);
+      is_call = true;
+    }
+    if (!is_call) node = PythonChild(node, python->frames[i]);
+  }
+  return node;
+}
+
+}  // namespace allocline
