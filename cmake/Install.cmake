@@ -2,6 +2,7 @@
 #   bin/allocline, share/man/man1, lib/liballocline.so        the program (installed by tools/), the tracer it preloads
 #   include/allocline/                                        the API that programs include
 #   lib/liballocline_*.a, include/allocline/offline/          the offline half as a library: allocline::report
+#   share/allocline/python/                                   the package `allocline` for Python, and how pip installs it
 #   lib/cmake/allocline/, lib/pkgconfig/                      how CMake and pkg-config find all of it
 #
 # Two export sets, because they need different things of the consumer's machine: the API and the tracer nothing at all,
@@ -26,6 +27,12 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/alloclineConfig.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/alloclineConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/alloclineConfig.cmake ${PROJECT_BINARY_DIR}/alloclineConfigVersion.cmake
   DESTINATION ${package_dir})
+
+# The build tree has the package where an installation has it.
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/python/ DESTINATION ${CMAKE_INSTALL_DATADIR}/allocline/python
+  PATTERN "__pycache__" EXCLUDE)
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/allocline)
+file(CREATE_LINK ${PROJECT_SOURCE_DIR}/python ${PROJECT_BINARY_DIR}/${CMAKE_INSTALL_DATADIR}/allocline/python SYMBOLIC)
 
 # Found from where the .pc file lies, so that a prefix may be moved.
 file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

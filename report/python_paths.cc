@@ -45,7 +45,8 @@ size_t EndOfStandardLibrary(std::string_view path) {
 
 // Behind the last folder that packages are installed in, or npos.
 size_t EndOfPackages(std::string_view path) {
-  constexpr std::array kFolders = {"/site-packages/"sv, "/dist-packages/"sv};
+  // The last one is where `import allocline` is found under `allocline run`.
+  constexpr std::array kFolders = {"/site-packages/"sv, "/dist-packages/"sv, "/share/allocline/python/"sv};
   size_t end = std::string_view::npos;
   for (std::string_view folder : kFolders) {
     const size_t at = path.rfind(folder);

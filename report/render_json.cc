@@ -116,7 +116,8 @@ Json FrameJson(const Location& location) {
           {"line", location.file.empty() ? Json(nullptr) : Json(location.line)},
           {"function", TextOrNull(location.function)},
           {"module", TextOrNull(location.module)},
-          {"inlined", location.inlined}};
+          {"inlined", location.inlined},
+          {"python", location.python}};
 }
 
 // Only what all blocks of the group share.

@@ -30,6 +30,10 @@ int WriteProblem(const std::string& directory) {
   return access(directory.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
 }
 
+bool ListHolds(std::string_view list, std::string_view element) {
+  return fmt::format(":{}:", list).find(fmt::format(":{}:", element)) != std::string::npos;
+}
+
 std::string MakeTemporaryDirectory() {
   std::string base = Environment("TMPDIR");
   if (base.empty()) base = "/tmp";
@@ -76,6 +80,13 @@ absl::StatusOr<std::string> FindTracerLibrary() {
   return found;
 }
 
+std::string FindPythonPackage() {
+  const fs::path prefix = fs::path(OwnPath()).parent_path().parent_path();
+  const std::string found = (prefix / ALLOCLINE_DATADIR "/allocline/python").string();
+  const bool usable = access((found + "/allocline/__init__.py").c_str(), R_OK) == 0 && found.find(':') == found.npos;
+  return usable ? found : "";
+}
+
 OutputDirectory PrepareOutputDirectory(const std::string& wanted) {
   std::error_code error;
   fs::create_directories(wanted, error);
@@ -103,6 +114,11 @@ std::vector<std::string> TracedEnvironment(const TracerSettings& settings) {
     ours.push_back("ALLOCLINE_OUTPUT=" + settings.output_directory);
     ours.push_back("ALLOCLINE_PROGRAM=" + OwnPath());
     ours.push_back(fmt::format("ALLOCLINE_RUN={:x}", settings.run_id));
+    const std::string package = FindPythonPackage();
+    // At the end: nothing of the program's own is hidden by it.
+    if (const std::string path = Environment("PYTHONPATH"); !package.empty() && !ListHolds(path, package)) {
+      ours.push_back("PYTHONPATH=" + path + (path.empty() ? "" : ":") + package);
+    }
     if (settings.record_mmap) ours.push_back("ALLOCLINE_MMAP=1");
     if (settings.start_stopped) ours.push_back("ALLOCLINE_START=0");
     if (settings.verify) ours.push_back("ALLOCLINE_VERIFY=1");

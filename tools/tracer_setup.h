@@ -17,6 +17,10 @@ std::string OwnPath();
 // where it was looked for, or that its path cannot stand in LD_PRELOAD.
 absl::StatusOr<std::string> FindTracerLibrary();
 
+// The directory that holds the package `allocline` for Python, as an installation or a build tree has it; empty if it is
+// not there.
+std::string FindPythonPackage();
+
 struct OutputDirectory {
   std::string path;    // absolute: the program may change its own directory before a child of it is recorded
   std::string remark;  // one line when it is not the directory that was asked for
@@ -35,7 +39,7 @@ struct TracerSettings {
   uint64_t tracer_memory = 0;    // 0: the default, or as $ALLOCLINE_TRACER_MEMORY says
   uint64_t sample_interval = 0;  // 0: every block is recorded, or as $ALLOCLINE_SAMPLE says
 };
-// Our environment with the tracer's settings in it, as "NAME=value"; LD_PRELOAD keeps what it held.
+// Our environment with the tracer's settings in it, as "NAME=value"; LD_PRELOAD and PYTHONPATH keep what they held.
 std::vector<std::string> TracedEnvironment(const TracerSettings& settings);
 
 }  // namespace allocline

@@ -55,7 +55,8 @@ TEST_F(InstalledPrefixTest, HoldsWhatTheReadmeSays) {
   for (const char* file :
        {"bin/allocline", "include/allocline/allocline.h", "include/allocline/allocline.hpp",
         "share/man/man1/allocline.1", "share/man/man1/allocline-run.1", "share/man/man1/allocline-top.1",
-        "share/man/man1/allocline-diff.1", "share/man/man1/allocline-snapshot.1", "share/man/man1/allocline-info.1"}) {
+        "share/man/man1/allocline-diff.1", "share/man/man1/allocline-snapshot.1", "share/man/man1/allocline-info.1",
+        "share/allocline/python/allocline/__init__.py", "share/allocline/python/pyproject.toml"}) {
     EXPECT_TRUE(std::filesystem::exists(prefix_ + "/" + file)) << file;
   }
 }
@@ -64,6 +65,25 @@ TEST_F(InstalledPrefixTest, TheProgramFindsItsTracerAndRecords) {
   Expect(
       RunProgram({.argv = {prefix_ + "/bin/allocline", "run", "-o", recordings_.path(), "--", "/bin/echo", "hello"}}));
   EXPECT_EQ(CountRecordings(), 1);
+}
+
+TEST_F(InstalledPrefixTest, PythonFindsThePackageUnderRunAndByPipWithoutNetworkOrSetuptools) {
+  const std::string python = FindProgram("python3");
+  if (python.empty()) GTEST_SKIP() << "no python3 on this machine";
+  const std::string show = "import allocline; print(allocline.__version__, allocline.__file__, allocline.is_tracing())";
+  EXPECT_THAT(Expect(RunProgram({.argv = {prefix_ + "/bin/allocline", "run", "-q", "-o", recordings_.path(), "--",
+                                          python, "-B", "-c", show}})),
+              HasSubstr(prefix_ + "/share/allocline/python/allocline/__init__.py True"));
+  if (!RunProgram({.argv = {python, "-m", "pip", "--version"}}).ok()) GTEST_SKIP() << python << " has no pip";
+  const std::string target = directory_ / "target";
+  Expect(RunProgram({.argv = {python, "-B", "-m", "pip", "install", "--no-index", "--target", target,
+                              prefix_ + "/share/allocline/python"},
+                     .env = {{"PIP_CONFIG_FILE", "/dev/null"}, {"PIP_DISABLE_PIP_VERSION_CHECK", "1"}}}));
+  const std::string installed = Expect(RunProgram({.argv = {python, "-c", show}, .env = {{"PYTHONPATH", target}}}));
+  EXPECT_THAT(installed, HasSubstr(target + "/allocline/__init__.py False"));
+  // "allocline 0.1.0": one version for the program and the package.
+  const std::string version = Expect(RunProgram({.argv = {prefix_ + "/bin/allocline", "--version"}}));
+  EXPECT_THAT(version, HasSubstr(installed.substr(0, installed.find(' '))));
 }
 
 TEST_F(InstalledPrefixTest, IsFoundByFindPackage) {

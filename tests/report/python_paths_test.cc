@@ -15,7 +15,7 @@ TEST(PythonPathsTest, TheStandardLibraryAndWhatIsInstalledAreLibraries) {
         "/opt/py/lib64/python3.13t/abc.py", "/opt/tool/python311.zip/json/decoder.py", "<frozen importlib._bootstrap>",
         "<frozen os>", "/srv/app/.venv/lib/python3.11/site-packages/pandas/io.py",
         "/usr/lib/python3/dist-packages/numpy/core/numeric.py", "lib/python3.12/random.py",
-        "/export/.local/lib/python3.9/site-packages/x.py",
+        "/export/.local/lib/python3.9/site-packages/x.py", "/usr/local/share/allocline/python/allocline/__init__.py",
         "/opt/py/lib/python3.11/lib-dynload/_json.cpython-311-x86_64-linux-gnu.so"}) {
     EXPECT_TRUE(paths.IsLibrary(path)) << path;
   }

@@ -342,7 +342,7 @@ TEST(RenderJsonTest, EveryGroupingNamesWhatItsBlocksShare) {
   ASSERT_EQ(traceback["traceback"].size(), 3u);
   EXPECT_EQ(traceback["traceback"][1], json::parse(R"json({
     "name": "/src/api/client.cc", "file": "/src/api/client.cc", "line": 61, "function": "Fetch(std::string const&)",
-    "module": "/app/prog", "inlined": false, "user": true
+    "module": "/app/prog", "inlined": false, "python": false, "user": true
   })json"));
 }
 

@@ -79,6 +79,16 @@ TEST_F(RunTest, TheProgramSeesTheTracerInFrontOfOtherPreloads) {
   EXPECT_THAT(outcome.out, ContainsRegex("LD_PRELOAD=.*/liballocline.so:libdl.so.2\n"));
 }
 
+TEST_F(RunTest, ThePackageForPythonIsFoundBehindWhatTheProgramBrings) {
+  const std::string package = BuildDir() + "/share/allocline/python";
+  const auto path = [&](const std::string& before) {
+    return Run({"-q", "--", obedient_, "env", "PYTHONPATH"}, {{"PYTHONPATH", before}}).out;
+  };
+  EXPECT_EQ(path(""), "PYTHONPATH=" + package + "\n");
+  EXPECT_EQ(path("/srv/lib:/srv/own"), "PYTHONPATH=/srv/lib:/srv/own:" + package + "\n");
+  EXPECT_EQ(path(package + ":/srv/own"), "PYTHONPATH=" + package + ":/srv/own\n") << "once is enough";
+}
+
 TEST_F(RunTest, RelativeOutputDirectoriesReachTheProgramAbsolute) {
   const Outcome outcome =
       RunProgram({.argv = {CliPath(), "run", "-q", "-o", "sub/dir", obedient_, "env", "ALLOCLINE_OUTPUT"},

@@ -1,0 +1,95 @@
+"""The tracer in this process, by ctypes: the table of functions that include/allocline/allocline.h describes.
+
+Threads:    any. Nothing here keeps state but the depth of unseen(), which each thread has of its own.
+Sizes:      bytes, as requested from the allocator.
+"""
+from __future__ import annotations
+
+import threading
+from typing import Any, Optional
+
+try:
+    import ctypes
+except ImportError:  # a Python built without libffi
+    ctypes = None  # type: ignore[assignment]
+
+ROWS_NOT_GIVEN = 2**64 - 1
+BLOCK_FRAMES = 64
+
+
+def _find() -> Optional[Any]:
+    """The tracer's table, or None. A tracer cannot come later: it is preloaded or never there."""
+    if ctypes is None:
+        return None
+    try:
+        get = ctypes.CDLL(None).allocline_api_v1
+    except (AttributeError, OSError, TypeError):
+        return None
+
+    # Calls keep the GIL unless they may take long: an allocation inside is then charged to the very line that calls.
+    quick, long = ctypes.PYFUNCTYPE, ctypes.CFUNCTYPE
+    uint64_p = ctypes.POINTER(ctypes.c_uint64)
+
+    class Table(ctypes.Structure):
+        _fields_ = [
+            ("size", ctypes.c_size_t),
+            ("is_tracing", quick(ctypes.c_int)),
+            ("start", long(ctypes.c_int)),
+            ("stop", long(None)),
+            ("clear", long(None)),
+            ("take_snapshot", long(ctypes.c_int, ctypes.c_char_p, ctypes.c_uint64)),
+            ("traced_memory", quick(None, uint64_p, uint64_p)),
+            ("reset_peak", quick(None)),
+            ("tracer_memory", quick(ctypes.c_uint64)),
+            ("ignore_this_thread", quick(None, ctypes.c_int)),
+            ("lookup", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)),
+            ("track", quick(ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t)),
+            ("untrack", quick(ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p)),
+            ("log_memory_usage", long(ctypes.c_int, ctypes.c_char_p)),
+            ("log_top", long(ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)),
+            ("recording_path", quick(ctypes.c_char_p)),
+        ]
+
+    get.restype = ctypes.POINTER(Table)
+    return get().contents
+
+
+class _Unseen(threading.local):
+    """What this thread allocates within `with unseen:` is not recorded. May be nested."""
+
+    depth = 0
+
+    def __enter__(self) -> None:
+        if table is None:
+            return
+        if self.depth == 0:
+            table.ignore_this_thread(1)
+        self.depth += 1
+
+    def __exit__(self, *_: object) -> None:
+        if table is None:
+            return
+        self.depth -= 1
+        if self.depth == 0:
+            table.ignore_this_thread(0)
+
+
+table = _find()
+unseen = _Unseen()
+
+
+def is_tracing() -> bool:
+    return table is not None and bool(table.is_tracing())
+
+
+def traced_memory() -> "tuple[int, int]":
+    if table is None:
+        return 0, 0
+    current, peak = ctypes.c_uint64(), ctypes.c_uint64()
+    table.traced_memory(ctypes.byref(current), ctypes.byref(peak))
+    return current.value, peak.value
+
+
+def recording_path() -> bytes:
+    """b"" if the recording is in memory, or there is none."""
+    return (table.recording_path() or b"") if table is not None else b""
