@@ -38,10 +38,16 @@ Profile FilterProfile(const Profile& profile, std::span<const Filter> filters, L
 
 // The command line's syntax:
 //   PATTERN[:LINE]      file pattern; one without a leading '/' or '*' matches in any directory
-//   function=PATTERN    module=PATTERN    domain=malloc|mmap|NUMBER
+//   function=PATTERN    module=PATTERN    domain=DOMAIN
 //   !...                any of the above, exclusive
 // `all_frames` is an option of its own. Errors: InvalidArgument saying what was expected.
 absl::StatusOr<Filter> ParseFilter(std::string_view text, bool all_frames = false);
+
+// A DOMAIN is python, malloc, mmap or a number: python are the blocks of Python's own allocators, malloc those that it
+// and all others take from malloc itself.
+absl::StatusOr<uint32_t> ParseDomain(std::string_view text);
+// "python", "malloc", "mmap", "domain 17".
+std::string DomainName(uint32_t domain);
 
 }  // namespace allocline
 

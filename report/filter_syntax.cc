@@ -3,12 +3,16 @@
 
 #include <charconv>
 #include <system_error>
+#include <utility>
 
 #include "recording/format.h"
 #include "report/filter.h"
 
 namespace allocline {
 namespace {
+
+constexpr std::pair<std::string_view, uint32_t> kDomains[] = {
+    {"malloc", format::kDomainMalloc}, {"mmap", format::kDomainMmap}, {"python", format::kDomainPython}};
 
 template <typename Number>
 std::optional<Number> ParseNumber(std::string_view text) {
@@ -22,18 +26,6 @@ bool ConsumePrefix(std::string_view prefix, std::string_view* text) {
   if (!text->starts_with(prefix)) return false;
   text->remove_prefix(prefix.size());
   return true;
-}
-
-absl::Status ParseDomain(std::string_view text, Filter* filter) {
-  if (text == "malloc") {
-    filter->domain = format::kDomainMalloc;
-  } else if (text == "mmap") {
-    filter->domain = format::kDomainMmap;
-  } else {
-    filter->domain = ParseNumber<uint32_t>(text);
-  }
-  if (filter->domain) return absl::OkStatus();
-  return absl::InvalidArgumentError(fmt::format("filter: domain=\"{}\": expected malloc, mmap or a number", text));
 }
 
 // Digits behind the last ':' are a line number, anything else belongs to the pattern.
@@ -53,11 +45,28 @@ absl::Status ParseFile(std::string_view text, Filter* filter) {
 
 }  // namespace
 
+absl::StatusOr<uint32_t> ParseDomain(std::string_view text) {
+  for (const auto& [name, domain] : kDomains) {
+    if (text == name) return domain;
+  }
+  if (const std::optional<uint32_t> number = ParseNumber<uint32_t>(text)) return *number;
+  return absl::InvalidArgumentError(fmt::format("domain \"{}\": expected python, malloc, mmap or a number", text));
+}
+
+std::string DomainName(uint32_t domain) {
+  for (const auto& [name, known] : kDomains) {
+    if (domain == known) return std::string(name);
+  }
+  return fmt::format("domain {}", domain);
+}
+
 absl::StatusOr<Filter> ParseFilter(std::string_view text, bool all_frames) {
   Filter filter{.inclusive = !ConsumePrefix("!", &text), .all_frames = all_frames};
   absl::Status status = absl::OkStatus();
   if (ConsumePrefix("domain=", &text)) {
-    status = ParseDomain(text, &filter);
+    const absl::StatusOr<uint32_t> domain = ParseDomain(text);
+    status = domain.status();
+    if (domain.ok()) filter.domain = *domain;
   } else if (ConsumePrefix("function=", &text)) {
     filter.function = std::string(text);
   } else if (ConsumePrefix("module=", &text)) {

@@ -223,6 +223,16 @@ class ProfileLoader {
     summary->tracer_budget_bytes = header.tracer_budget_bytes;
   }
 
+  void FillPython(ProfileSummary* summary) const {
+    const format::FileHeader& header = recording_.header();
+    summary->python_version = header.python_version;
+    summary->python_state = header.python_state;
+    summary->python_runtime = header.python_runtime;
+    if (options_.at_peak || options_.snapshot) return;  // of the arenas only the present is known
+    summary->python_arena_bytes = header.python_arena_bytes;
+    summary->python_small_bytes = recording_.python_small_bytes();
+  }
+
   void FillSummary() {
     const format::FileHeader& header = recording_.header();
     ProfileSummary& summary = builder_.summary();
@@ -272,6 +282,7 @@ class ProfileLoader {
     if (counters_.size() > format::kOverflowSite) {
       summary.overflow_bytes = counters_[format::kOverflowSite].live_bytes();
     }
+    FillPython(&summary);
     summary.damage = recording_.damage();
   }
 
@@ -334,17 +345,6 @@ absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symb
         recording.path()));
   }
   return ProfileLoader(recording, symbolizer, options).Load();
-}
-
-std::string DomainName(uint32_t domain) {
-  switch (domain) {
-    case format::kDomainMalloc:
-      return "malloc";
-    case format::kDomainMmap:
-      return "mmap";
-    default:
-      return fmt::format("domain {}", domain);
-  }
 }
 
 }  // namespace allocline

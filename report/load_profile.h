@@ -35,9 +35,6 @@ absl::Status CheckPeakCopy(const Recording& recording);
 absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
                                     const LoadProfileOptions& options);
 
-// "malloc", "mmap", "domain 17".
-std::string DomainName(uint32_t domain);
-
 }  // namespace allocline
 
 #endif  // ALLOCLINE_REPORT_LOAD_PROFILE_H_

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "report/escape.h"
+#include "report/python_state.h"
 #include "report/size_text.h"
 
 namespace allocline {
@@ -134,6 +136,7 @@ std::vector<std::string> NotesOf(const ProfileSummary& summary) {
   AddPeakNote(summary, &notes);
   AddBudgetNotes(summary, &notes);
   AddStackNotes(summary, &notes);
+  for (std::string& note : PythonNotes(summary)) notes.push_back(std::move(note));
   if (summary.by_thread && summary.shared_bytes != 0) {
     notes.push_back(
         fmt::format("{} of live bytes are from lines where several threads allocate and free: how they are "

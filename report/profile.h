@@ -146,6 +146,13 @@ struct ModuleProblem {
   int64_t live_bytes = 0;  // whose user's line is in the module, and has no line number
 };
 
+// What is live of one domain. While sampling, an estimate.
+struct DomainSum {
+  uint32_t domain = 0;
+  int64_t live_bytes = 0, live_blocks = 0;
+  double variance = 0;
+};
+
 // What a report says before its first line.
 struct ProfileSummary {
   std::string recording;             // path it was opened by
@@ -160,6 +167,7 @@ struct ProfileSummary {
   uint64_t elapsed_ns = 0;   // from the start of the recording to this snapshot, or to its end; 0 = not known
   int64_t live_bytes = 0;    // before any filter. Exact also where the sites are estimates, and do not add up to it
   int64_t live_blocks = 0;
+  std::vector<DomainSum> domains;  // of which it is the sum, largest first
   uint64_t peak_bytes = 0;
   uint64_t peak_slack_bytes = 0;  // the true peak is at most this much higher
   uint64_t rss_bytes = 0;         // 0 = not known
@@ -176,7 +184,12 @@ struct ProfileSummary {
   uint64_t truncated_blocks = 0;                       // ever allocated with a stack that is not whole
   uint64_t verified_stacks = 0, different_stacks = 0;  // with format::kFlagVerify
   std::array<format::Drop, format::kDropReasons> drops{};
-  int64_t overflow_bytes = 0;  // live bytes charged to format::kOverflowSite
+  uint32_t python_version = 0;      // PY_VERSION_HEX of the interpreter in the process; 0 = none
+  uint32_t python_state = 0;        // format::PythonBit
+  std::string python_runtime;       // the file that holds it
+  uint64_t python_arena_bytes = 0;  // what pymalloc holds; 0 = not known of this moment
+  int64_t python_small_bytes = 0;   // live in it, as requested
+  int64_t overflow_bytes = 0;       // live bytes charged to format::kOverflowSite
   bool by_thread = false;
   int64_t shared_bytes = 0;  // by thread: live bytes of sites where the split is an estimate
   std::vector<ModuleProblem> problems;

@@ -32,6 +32,22 @@ std::string NameWithoutFile(const Location& location) {
   return fmt::format("{} [{}]", location.function, module);
 }
 
+std::vector<DomainSum> SumDomains(const std::vector<Site>& sites) {
+  std::vector<DomainSum> sums;
+  for (const Site& site : sites) {
+    auto sum = std::find_if(sums.begin(), sums.end(), [&](const DomainSum& s) { return s.domain == site.domain; });
+    if (sum == sums.end()) sum = sums.insert(sums.end(), {.domain = site.domain});
+    sum->live_bytes += site.live_bytes;
+    sum->live_blocks += site.live_blocks;
+    sum->variance += site.variance;
+  }
+  std::erase_if(sums, [](const DomainSum& sum) { return sum.live_bytes == 0 && sum.live_blocks == 0; });
+  std::sort(sums.begin(), sums.end(), [](const DomainSum& a, const DomainSum& b) {
+    return std::tie(b.live_bytes, a.domain) < std::tie(a.live_bytes, b.domain);
+  });
+  return sums;
+}
+
 }  // namespace
 
 struct ProfileBuilder::Tables {
@@ -120,6 +136,7 @@ Profile ProfileBuilder::Build(const UserLineRule& rule) && {
     summary_.live_bytes += site.live_bytes;
     summary_.live_blocks += site.live_blocks;
   }
+  summary_.domains = SumDomains(tables_->sites);
   stacks.strings_ = tables_->strings;
   return Profile(tables_->stacks, std::move(tables_->sites), std::move(summary_));
 }

@@ -7,10 +7,13 @@
 #include <vector>
 
 #include "report/escape.h"
+#include "report/filter.h"
 #include "report/notes.h"
 #include "report/path_text.h"
+#include "report/python_state.h"
 #include "report/render_text.h"
 #include "report/size_text.h"
+#include "report/statistics.h"
 
 namespace allocline {
 namespace {
@@ -48,6 +51,45 @@ std::string TracedText(const ProfileSummary& summary, const ProfileSummary* old)
   text += fmt::format(", peak {}", BytesWithChange(summary.peak_bytes, old ? &old->peak_bytes : nullptr));
   if (summary.peak_slack_bytes > 0) text += fmt::format(" (or up to {} more)", Bytes(summary.peak_slack_bytes));
   return text + "\n";
+}
+
+// Nothing if all is of one domain: what that is is no news then.
+std::string DomainsText(const ProfileSummary& summary, const ProfileSummary* old) {
+  std::vector<DomainSum> sums = summary.domains;
+  const auto old_bytes = [&](uint32_t domain) {
+    for (const DomainSum& sum : old->domains) {
+      if (sum.domain == domain) return sum.live_bytes;
+    }
+    return int64_t{0};
+  };
+  const auto is_new = [&](const DomainSum& before) {
+    return std::none_of(sums.begin(), sums.end(), [&](const DomainSum& sum) { return sum.domain == before.domain; });
+  };
+  if (old != nullptr) {
+    for (const DomainSum& before : old->domains) {
+      if (is_new(before)) sums.push_back({.domain = before.domain});
+    }
+  }
+  if (sums.size() < 2) return "";
+  std::string text = "domains:  ";
+  for (const DomainSum& sum : sums) {
+    if (&sum != sums.data()) text += ", ";
+    const int64_t before = old == nullptr ? 0 : old_bytes(sum.domain);
+    text += fmt::format("{} {}", DomainName(sum.domain), BytesWithChange(sum.live_bytes, old ? &before : nullptr));
+    if (sum.variance > 0) text += fmt::format(" ±{}", SizeText(ErrorBound(sum.variance)));
+  }
+  return text + "\n";
+}
+
+// Both versions where two are compared.
+std::string PythonLines(const ProfileSummary& summary, const ProfileSummary* old) {
+  if (old != nullptr && old->python_version != summary.python_version) {
+    const auto or_none = [](const std::string& text) { return text.empty() ? std::string("none") : text; };
+    return fmt::format("python:   new: {}\npython:   old: {}\n", or_none(PythonText(summary, nullptr)),
+                       or_none(PythonText(*old, nullptr)));
+  }
+  const std::string text = PythonText(summary, old);
+  return text.empty() ? "" : fmt::format("python:   {}\n", text);
 }
 
 // Nothing if every block is recorded. NotesOf() tells since when, and why.
@@ -123,15 +165,16 @@ std::string NotesText(const ProfileSummary& summary, const ProfileSummary* old) 
 
 std::string RenderHeader(const Profile& profile, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
-  return ProcessText(summary) + "\n" + TracedText(summary, nullptr) + ModeLines(summary, nullptr) +
-         MemoryText(summary, nullptr) + ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) +
-         NotesText(summary, nullptr) + "\n";
+  return ProcessText(summary) + "\n" + TracedText(summary, nullptr) + DomainsText(summary, nullptr) +
+         PythonLines(summary, nullptr) + ModeLines(summary, nullptr) + MemoryText(summary, nullptr) +
+         ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) + NotesText(summary, nullptr) + "\n";
 }
 
 std::string RenderDiffHeader(const Profile& profile, const Profile& old, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
   return fmt::format("new: {}\nold: {}\n", ProcessText(summary), ProcessText(old.summary())) +
-         TracedText(summary, &old.summary()) + ModeLines(summary, &old.summary()) +
+         TracedText(summary, &old.summary()) + DomainsText(summary, &old.summary()) +
+         PythonLines(summary, &old.summary()) + ModeLines(summary, &old.summary()) +
          MemoryText(summary, &old.summary()) + ResolvedText(profile, options.line_of) +
          DroppedText(summary, &old.summary()) + NotesText(summary, &old.summary()) + "\n";
 }

@@ -7,6 +7,7 @@
 
 #include "report/escape.h"
 #include "report/notes.h"
+#include "report/summary_json.h"
 
 namespace allocline {
 namespace {
@@ -84,6 +85,8 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
         {"live_blocks", summary.live_blocks},
         {"peak_bytes", summary.peak_bytes},
         {"peak_slack_bytes", summary.peak_slack_bytes}}},
+      {"domains", DomainsJson(summary)},
+      {"python", PythonJson(summary)},
       {"memory",
        {{"rss_bytes", KnownOrNull(summary.rss_bytes)},
         {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},

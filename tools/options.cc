@@ -61,6 +61,8 @@ void ViewFlags::AddTo(CLI::App& app) {
   app.add_flag("--innermost", innermost, "show the line that called the allocator, not the user's line")->group(group);
   AddList(app, group, "--filter", "FILTER", filters,
           "keep PATTERN[:LINE] of files, function=, module= or domain=PATTERN; with ! in front drop it");
+  AddList(app, group, "--domain", "DOMAIN", domains,
+          "only blocks of python (Python's own allocators), malloc, mmap, or a number of track()");
   app.add_flag("--all-frames", all_frames, "filters look at every frame of a stack")->group(group);
   app.add_flag("--totals", totals, "show what was ever allocated too")->group(group);
   app.add_flag("--full-path", full_path, "print paths in full")->group(group);
@@ -103,6 +105,11 @@ absl::StatusOr<View> View::Parse(const ViewFlags& flags) {
     }
     view.filters.push_back(*filter);
   }
+  for (const std::string& text : flags.domains) {
+    const absl::StatusOr<uint32_t> domain = ParseDomain(text);
+    if (!domain.ok()) return usage_error("--" + std::string(domain.status().message()));
+    view.domains.push_back(DomainFilter(/*inclusive=*/true, *domain));
+  }
   view.text = {.limit = flags.limit,
                .full_paths = flags.full_path,
                .tracemalloc = flags.format == "tracemalloc",
@@ -113,7 +120,9 @@ absl::StatusOr<View> View::Parse(const ViewFlags& flags) {
 }
 
 Profile View::Apply(const Profile& profile) const {
-  return filters.empty() ? profile : FilterProfile(profile, filters, statistics.line_of);
+  if (domains.empty() && filters.empty()) return profile;
+  const Profile of_domains = FilterProfile(profile, domains, statistics.line_of);
+  return filters.empty() ? of_domains : FilterProfile(of_domains, filters, statistics.line_of);
 }
 
 }  // namespace allocline

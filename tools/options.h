@@ -25,12 +25,12 @@ struct SymbolFlags {
   absl::StatusOr<OpenReportOptions> Parse() const;
 };
 
-// What of a profile is shown, and how: --by, --cumulative, --filter, --innermost, --sort, -n, --json, ...
+// What of a profile is shown, and how: --by, --cumulative, --domain, --filter, --innermost, --sort, -n, --json, ...
 struct ViewFlags {
   std::string by = "line", sort = "size", format = "text";
   bool cumulative = false, once = false, all_frames = false, innermost = false, json = false, full_path = false;
   bool totals = false;
-  std::vector<std::string> filters;
+  std::vector<std::string> filters, domains;
   size_t limit = 10;
 
   void AddTo(CLI::App& app);
@@ -39,7 +39,8 @@ struct ViewFlags {
 // ViewFlags, understood.
 struct View {
   StatisticsOptions statistics;
-  std::vector<Filter> filters;
+  std::vector<Filter> domains;  // a block is kept if any matches, or there is none;
+  std::vector<Filter> filters;  // and then these decide
   TextOptions text;
   bool json = false;
 

@@ -6,7 +6,10 @@
 #include <nlohmann/json.hpp>
 
 #include "report/escape.h"
+#include "report/filter.h"
+#include "report/python_state.h"
 #include "report/size_text.h"
+#include "report/summary_json.h"
 #include "tools/recording_info.h"
 
 namespace allocline {
@@ -46,6 +49,25 @@ std::string HowItEnded(const RecordingInfo& info) {
   return "ended without its exit handlers (killed, or by _exit or exec)";
 }
 
+std::string RenderDomains(const ProfileSummary& summary) {
+  if (summary.domains.size() < 2) return "";
+  std::string text = "domains:   ";
+  for (const DomainSum& sum : summary.domains) {
+    text += fmt::format("{}{} {} in {}", &sum == summary.domains.data() ? "" : ", ", DomainName(sum.domain),
+                        Bytes(sum.live_bytes), CountText(sum.live_blocks, "block"));
+  }
+  return text + "\n";
+}
+
+std::string RenderPython(const RecordingInfo& info) {
+  const std::string text = PythonText(info.summary, nullptr);
+  if (text.empty()) return "";
+  return fmt::format(
+      "python:    {}\n           {}, {} of code seen\n", text,
+      info.summary.python_runtime.empty() ? "in an unknown file" : Printable(info.summary.python_runtime),
+      Counted(info.target->recording.codes().size(), "object"));
+}
+
 std::string RenderProcess(const RecordingInfo& info) {
   const Recording& recording = info.target->recording;
   const format::FileHeader& header = recording.header();
@@ -57,6 +79,7 @@ std::string RenderProcess(const RecordingInfo& info) {
   text += fmt::format("allocator: {}\n", header.allocator[0] == '\0' ? "unknown" : Printable(header.allocator));
   text += fmt::format("traced:    live {} in {}, peak {}\n", Bytes(info.summary.live_bytes),
                       CountText(info.summary.live_blocks, "block"), Bytes(info.summary.peak_bytes));
+  text += RenderDomains(info.summary) + RenderPython(info);
   text += fmt::format("events:    {} of {}, {}\n", Counted(info.events.allocated_blocks, "allocation"),
                       Bytes(info.events.allocated_bytes), Counted(info.events.freed_blocks, "free"));
   return text;
@@ -252,6 +275,9 @@ std::string RenderInfoJson(const RecordingInfo& info) {
       {"live_bytes", info.summary.live_bytes},
       {"live_blocks", info.summary.live_blocks},
       {"peak_bytes", info.summary.peak_bytes},
+      {"domains", DomainsJson(info.summary)},
+      {"python", PythonJson(info.summary)},
+      {"codes", recording.codes().size()},
       {"events", CountersJson(info.events)},
       {"modules", ArrayOf(info.modules, ModuleJson)},
       {"threads", ArrayOf(info.threads, ThreadJson)},

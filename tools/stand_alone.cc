@@ -90,6 +90,8 @@ RecordingBuilder MakeStandAlone(const Recording& recording, const LabelledMoment
   builder.header().container_usage_bytes = moment.container_usage_bytes;
   builder.header().container_limit_bytes = moment.container_limit_bytes;
 
+  if (at.snapshot || at.at_peak) builder.header().python_arena_bytes = 0;  // of them only the present is known
+
   SiteCopier sites(recording, &builder);
   std::vector<RecordedThread> threads = ThreadsAt(recording, at);
   for (RecordedThread& thread : threads) {

@@ -108,7 +108,9 @@ TEST(FilterTest, TheHeaderKeepsTheFiguresOfTheWholeProfile) {
 
 TEST(FilterSyntaxTest, WhatCannotBeAFilterIsRefusedWithWhatWasExpected) {
   EXPECT_EQ(ParseFilter("domain=heap").status().message(),
-            "filter: domain=\"heap\": expected malloc, mmap or a number");
+            "domain \"heap\": expected python, malloc, mmap or a number");
+  EXPECT_EQ(ParseFilter("domain=python").value().domain, format::kDomainPython);
+  EXPECT_EQ(ParseFilter("domain=17").value().domain, 17u);
   EXPECT_EQ(ParseFilter("").status().message(), "filter: the file pattern is empty; \"*\" matches every file");
   EXPECT_EQ(ParseFilter("!:12").status().message(), "filter: the file pattern is empty; \"*\" matches every file");
   EXPECT_EQ(ParseFilter("a.cc:99999999999").status().message(), "filter: line 99999999999 is too large");

@@ -269,6 +269,88 @@ TEST(RenderHeaderTest, ADiffShowsTheChangeOfEveryFigure) {
       "\n");
 }
 
+// ------------------------------------------------------------ domains and Python
+
+// `python` and `mmap` bytes of these domains, one block each, and what is known of the interpreter.
+Profile PythonProfile(int64_t python, int64_t mapped, uint64_t arena_bytes, int64_t small_bytes,
+                      uint32_t version = 0x030b07f0) {
+  ProfileBuilder builder;
+  const auto at = [&](uint32_t line) {
+    return builder.Push(kRootStack, builder.AddLocation({.file = "/src/connector.py", .line = line, .python = true}));
+  };
+  builder.AddSite({.stack = at(1), .domain = format::kDomainPython, .live_bytes = python, .live_blocks = 1});
+  builder.AddSite({.stack = at(2), .domain = format::kDomainPython, .live_bytes = kMiB, .live_blocks = 1});
+  builder.AddSite({.stack = at(1), .domain = format::kDomainMalloc, .live_bytes = 30 * kMiB, .live_blocks = 1});
+  if (mapped > 0) {
+    builder.AddSite({.stack = at(1), .domain = format::kDomainMmap, .live_bytes = mapped, .live_blocks = 1});
+  }
+  ProfileSummary& summary = builder.summary();
+  summary.python_version = version;
+  summary.python_state = format::kPythonTraced;
+  summary.python_arena_bytes = arena_bytes;
+  summary.python_small_bytes = small_bytes;
+  return std::move(builder).Build(UserLineRule({}));
+}
+
+TEST(RenderHeaderTest, DomainsAndTheInterpreterHaveALineEach) {
+  EXPECT_THAT(RenderHeader(PythonProfile(120 * kMiB, 0, 12 * kMiB, 9 * kMiB), {}),
+              HasSubstr("peak 0 B\n"
+                        "domains:  python 121 MiB, malloc 30.0 MiB\n"
+                        "python:   3.11.7, pymalloc: 12.0 MiB in arenas, 9216 KiB live in them, 3072 KiB slack\n"
+                        "memory:   "));
+}
+
+TEST(RenderHeaderTest, ArenasOfAnotherMomentAreNotShown) {
+  EXPECT_THAT(RenderHeader(PythonProfile(kMiB, 0, 0, 0), {}), HasSubstr("\npython:   3.11.7\n"));
+}
+
+TEST(RenderHeaderTest, MoreLiveThanInArenasIsNoSlack) {
+  EXPECT_THAT(RenderHeader(PythonProfile(kMiB, 0, kMiB, 2 * kMiB), {}), HasSubstr("2048 KiB live in them, 0 B slack"));
+}
+
+TEST(RenderHeaderTest, ADiffShowsTheChangeOfEveryDomain) {
+  EXPECT_THAT(
+      RenderDiffHeader(PythonProfile(120 * kMiB, 0, 12 * kMiB, 9 * kMiB),
+                       PythonProfile(20 * kMiB, 2 * kMiB, 10 * kMiB, 8 * kMiB), {}),
+      HasSubstr("domains:  python 121 MiB (+100 MiB), malloc 30.0 MiB (+0 B), mmap 0 B (-2048 KiB)\n"
+                "python:   3.11.7, pymalloc: 12.0 MiB (+2048 KiB) in arenas, 9216 KiB (+1024 KiB) live in them, "
+                "3072 KiB (+1024 KiB) slack\n"));
+}
+
+TEST(RenderHeaderTest, ADiffOfTwoVersionsShowsBoth) {
+  EXPECT_THAT(RenderDiffHeader(PythonProfile(kMiB, 0, 0, 0, 0x030e00c2), PythonProfile(kMiB, 0, 0, 0), {}),
+              HasSubstr("python:   new: 3.14.0rc2\npython:   old: 3.11.7\n"));
+  EXPECT_THAT(RenderDiffHeader(PythonProfile(kMiB, 0, 0, 0, 0), PythonProfile(kMiB, 0, 0, 0), {}),
+              HasSubstr("python:   new: none\npython:   old: 3.11.7\n"));
+}
+
+TEST(RenderHeaderTest, OneDomainAndNoInterpreterHaveNoLine) {
+  const std::string header = RenderHeader(Fixture().Build(), {});
+  EXPECT_THAT(header, testing::Not(HasSubstr("domains:")));
+  EXPECT_THAT(header, testing::Not(HasSubstr("python:")));
+}
+
+TEST(NotesTest, WhyPythonIsNotRecordedOrNotInFullIsTold) {
+  const auto notes = [](uint32_t state, uint32_t version = 0x030b07f0) {
+    ProfileSummary summary;
+    summary.python_version = version;
+    summary.python_state = state;
+    summary.python_runtime = "/usr/bin/python\0333.11";
+    return NotesOf(summary);
+  };
+  EXPECT_THAT(notes(format::kPythonTraced), IsEmpty());
+  EXPECT_THAT(notes(0, 0), IsEmpty());
+  EXPECT_THAT(notes(format::kPythonUnknownVersion, 0x031000f0),
+              ElementsAre("of Python 3.16.0 only native lines are recorded: this version of allocline does not know "
+                          "how it keeps frames"));
+  EXPECT_THAT(notes(format::kPythonFreeThreaded), ElementsAre(HasSubstr("it is built without the GIL")));
+  EXPECT_THAT(notes(format::kPythonBadLayout), ElementsAre(HasSubstr("its frames are not where")));
+  EXPECT_THAT(notes(0), ElementsAre(HasSubstr("its allocators could not be hooked")));
+  EXPECT_THAT(notes(format::kPythonTraced | format::kPythonSecondRuntime | format::kPythonHooksReplaced),
+              ElementsAre(HasSubstr("only of the first (/usr/bin/python\\x1b3.11) are the lines recorded"),
+                          HasSubstr("Python's allocators were replaced")));
+}
+
 TEST(NotesTest, APerfectRecordingHasNone) { EXPECT_THAT(NotesOf(Fixture().Build().summary()), IsEmpty()); }
 
 TEST(NotesTest, WhateverMakesTheNumbersLessThanCompleteIsTold) {
@@ -319,6 +401,21 @@ TEST(RenderJsonTest, AReportHoldsItsNumbersAsIntegers) {
   EXPECT_EQ(document["profile"]["memory"]["container_usage_bytes"], nullptr) << "not known is not zero";
   EXPECT_EQ(document["options"],
             json::parse(R"json({"by": "line", "cumulative": false, "line_of": "user", "sort": "size"})json"));
+}
+
+TEST(RenderJsonTest, DomainsAndTheInterpreterAreThere) {
+  const auto profile_of = [](const Profile& profile) {
+    return json::parse(RenderJson(profile, ComputeStatistics(profile, {}).value(), {}))["profile"];
+  };
+  const json python = profile_of(PythonProfile(kMiB, 0, 12, 9));
+  EXPECT_EQ(
+      python["domains"],
+      json::parse(R"([{"name": "malloc", "domain": 0, "live_bytes": 31457280, "live_bytes_error": 0, "live_blocks": 1},
+                            {"name": "python", "domain": 2, "live_bytes": 2097152, "live_bytes_error": 0, "live_blocks": 2}])"));
+  EXPECT_EQ(python["python"], json::parse(R"({"version": "3.11.7", "runtime": null, "state": ["traced"],
+                                              "arena_bytes": 12, "live_in_arenas_bytes": 9})"));
+  EXPECT_EQ(profile_of(PythonProfile(kMiB, 0, 0, 0))["python"]["arena_bytes"], nullptr);
+  EXPECT_EQ(profile_of(Fixture().Build())["python"], nullptr);
 }
 
 TEST(RenderJsonTest, EveryGroupingNamesWhatItsBlocksShare) {

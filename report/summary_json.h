@@ -1,0 +1,17 @@
+// Parts of a profile's summary that more than one document holds.
+#ifndef ALLOCLINE_REPORT_SUMMARY_JSON_H_
+#define ALLOCLINE_REPORT_SUMMARY_JSON_H_
+
+#include <nlohmann/json.hpp>
+
+#include "report/profile.h"
+
+namespace allocline {
+
+// null without an interpreter.
+nlohmann::ordered_json PythonJson(const ProfileSummary& summary);
+nlohmann::ordered_json DomainsJson(const ProfileSummary& summary);
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_REPORT_SUMMARY_JSON_H_
