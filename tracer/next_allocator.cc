@@ -27,9 +27,19 @@ void Bind(Function*& out, const char* name) {
   out = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
 
+void* RoundUpAndAllocate(size_t bytes) {
+  const NextAllocator& next = g_next_allocator;
+  return next.malloc(bytes < next.smallest_request ? next.smallest_request : bytes);
+}
+
+void* FindAndAllocate(size_t bytes) {
+  return NextOrNull() == nullptr ? boot::Allocate(bytes) : RoundUpAndAllocate(bytes);
+}
+
 }  // namespace
 
 constinit NextAllocator g_next_allocator{};
+constinit MallocFunction* g_next_malloc = FindAndAllocate;
 
 const NextAllocator* FindNextAllocator() {
   NextAllocator& set = g_next_allocator;
@@ -54,6 +64,8 @@ const NextAllocator* FindNextAllocator() {
   g_is_glibc = strncmp(Basename(g_file), "libc.so", 7) == 0 || strncmp(Basename(g_file), "libc-2.", 7) == 0;
   set.smallest_request = g_is_glibc ? 0 : 16;
   __atomic_store_n(&set.malloc, next_malloc, __ATOMIC_RELEASE);
+  // Relaxed: RoundUpAndAllocate() uses the set, but there is no second thread yet.
+  __atomic_store_n(&g_next_malloc, g_is_glibc ? next_malloc : RoundUpAndAllocate, __ATOMIC_RELAXED);
   return &set;
 }
 

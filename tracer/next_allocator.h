@@ -41,6 +41,11 @@ inline const NextAllocator* NextOrNull() {
   return __builtin_expect(known, 1) ? &g_next_allocator : FindNextAllocator();
 }
 
+// The next malloc, for hooks that have nothing to decide: finds the set, if it is not known, and rounds up, if that is
+// necessary, so that they need not look.
+using MallocFunction = void*(size_t);
+extern MallocFunction* g_next_malloc;
+
 // File that holds the next malloc, for the report. "" if the loader does not say.
 const char* NextAllocatorFile();
 bool NextAllocatorIsGlibc();

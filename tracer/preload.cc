@@ -11,6 +11,7 @@
 #define ALLOCLINE_HOOK extern "C" __attribute__((visibility("default")))
 #define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
 
+using allocline::g_next_malloc;
 using allocline::g_tracer;
 using allocline::NextAllocator;
 using allocline::NextOrNull;
@@ -59,9 +60,7 @@ inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, 
 }  // namespace
 
 ALLOCLINE_HOOK void* malloc(size_t bytes) {
-  const NextAllocator* next = NextOrNull();
-  if (__builtin_expect(next == nullptr, 0)) return boot::Allocate(bytes);
-  void* block = next->malloc(AtLeast(bytes, next));
+  void* block = __atomic_load_n(&g_next_malloc, __ATOMIC_RELAXED)(bytes);
   return Recorded(block, bytes, HOOK_FRAME);
 }
 

@@ -16,6 +16,7 @@
 #define ALLOCLINE_HOOK __attribute__((visibility("default")))
 #define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
 
+using allocline::g_next_malloc;
 using allocline::g_tracer;
 using allocline::NextAllocator;
 using allocline::NextOperators;
@@ -29,10 +30,8 @@ namespace {
 // A block of malloc. Null if there is none, or if it takes more to know where it comes from.
 inline __attribute__((always_inline)) void* FromMalloc(size_t bytes) {
   if (!OperatorsArePlain()) return nullptr;
-  const NextAllocator* next = NextOrNull();
-  if (__builtin_expect(next == nullptr, 0)) return nullptr;
-  const size_t request = bytes < next->smallest_request ? next->smallest_request : bytes;
-  return next->malloc(request == 0 ? 1 : request);
+  // Of nothing, too: glibc gives a block, and for others it is rounded up.
+  return __atomic_load_n(&g_next_malloc, __ATOMIC_RELAXED)(bytes);
 }
 
 inline __attribute__((always_inline)) void* FromMalloc(size_t bytes, std::align_val_t alignment) {
