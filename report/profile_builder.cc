@@ -126,9 +126,12 @@ Profile ProfileBuilder::Build(const UserLineRule& rule) && {
   std::vector<Claim> claims(stacks.locations_.size());
   for (LocationId id = 0; id < claims.size(); ++id) claims[id] = rule.ClaimOf(stacks.locations_[id]);
   std::vector<Claim> best(stacks.nodes_.size(), Claim::kNone);
+  std::vector<bool> in_python(stacks.nodes_.size(), false);
   for (StackId id = 1; id < stacks.nodes_.size(); ++id) {
     StackNode& node = stacks.nodes_[id];
-    const Claim outer = best[node.parent], own = UserLineRule::Inside(outer, claims[node.location]);
+    in_python[id] = in_python[node.parent] || stacks.locations_[node.location].python;
+    const Claim outer = best[node.parent];
+    const Claim own = UserLineRule::Inside(outer, in_python[node.parent], claims[node.location]);
     node.user = own >= outer ? id : stacks.nodes_[node.parent].user;
     best[id] = std::max(own, outer);
   }

@@ -176,7 +176,8 @@ UserLineRule::Claim UserLineRule::ClaimOf(const Location& location) const {
   const bool by_choice = (MatchesUserChoice(location.file, &chosen) || MatchesUserChoice(location.module, &chosen)) &&
                          chosen == FrameRole::kUser;
   if (!location.python) return by_choice ? Claim::kChosen : Claim::kUser;
-  return IsMadeUpPythonFile(location.file) && !by_choice ? Claim::kPythonText : Claim::kPython;
+  if (by_choice || !IsMadeUpPythonFile(location.file)) return Claim::kPython;
+  return location.file == "<string>" ? Claim::kPythonString : Claim::kPythonText;
 }
 
 }  // namespace allocline

@@ -24,8 +24,9 @@
 //   main [python3.11]                                                     the interpreter: library, as libpython is
 //
 // So the innermost frame of Python outside the standard library and the installed packages comes before any native one,
-// unless that was asked for by --user-path and is further in. Code without a file (<string>: what dataclass and exec
-// make) is the user's line only where no code from a file is.
+// unless that was asked for by --user-path and is further in. Code without a file (<stdin>, <ipython-input-1>, what
+// attrs makes) is the user's line only where no code from a file is. Of that, <string> is what `python -c` runs where
+// it is the outermost, and anywhere else what some library executes: a namedtuple, a dataclass, a line of a .pth file.
 //
 // Threads: immutable, share it freely.
 #ifndef ALLOCLINE_REPORT_USER_LINE_H_
@@ -58,19 +59,21 @@ class UserLineRule {
 
   // What a frame has to offer for its stack's line: the highest wins, and of equals the innermost.
   enum class Claim : uint8_t {
-    kNone,        // an allocator entry, or no code
-    kStandIn,     // a library
-    kUser,        // native code of the user's
-    kChosen,      // the same, by --user-path
-    kPythonText,  // the user's, of no file
-    kPython,      // the user's
+    kNone,          // an allocator entry, or no code
+    kStandIn,       // a library
+    kUser,          // native code of the user's
+    kChosen,        // the same, by --user-path
+    kPythonString,  // <string>
+    kPythonText,    // the user's, of no file
+    kPython,        // the user's
   };
   // Of a location whose role is decided.
   Claim ClaimOf(const Location& location) const;
-  // What `claim` is worth in a frame when the best of the frames further out is `outer`.
-  static Claim Inside(Claim outer, Claim claim) {
-    if (claim != Claim::kChosen) return claim;
-    return outer > Claim::kChosen ? outer : Claim::kUser;
+  // What `claim` is worth in a frame when the best of the frames further out is `outer`, and one of them is Python's.
+  static Claim Inside(Claim outer, bool in_python, Claim claim) {
+    if (claim == Claim::kChosen) return outer > Claim::kChosen ? outer : Claim::kUser;
+    if (claim == Claim::kPythonString) return in_python ? Claim::kStandIn : Claim::kPythonText;
+    return claim;
   }
 
  private:

@@ -229,9 +229,20 @@ TEST(PythonUserLineTest, CodeOfNoFileIsTheLineOnlyWhereNoFileIs) {
   // What a dataclass makes, and what exec runs: the line that calls it says more.
   EXPECT_EQ(UserLineInPython({Python("<string>", 3, "__create_fn__.<locals>.__init__"), Python(kConnector)}),
             kConnector);
-  EXPECT_EQ(UserLineInPython({Python("<string>", 3, "__init__"), Python("/usr/lib/python3.11/runpy.py")}), "<string>");
+  EXPECT_EQ(UserLineInPython({Python("<attrs generated init Row>", 3), Python("/usr/lib/python3.11/runpy.py")}),
+            "<attrs generated init Row>");
   EXPECT_EQ(UserLineInPython({Native("Grow()", "/srv/fast.so", "/srv/fast.cc"), Python("<stdin>")}), "<stdin>");
   EXPECT_EQ(UserLineInPython({Python("<string>"), Python(kConnector)}, {.user_paths = {"<string>"}}), "<string>");
+}
+
+TEST(PythonUserLineTest, AStringIsTheLineWhereItIsWhatTheInterpreterWasStartedWith) {
+  const Location json = Python("/usr/lib/python3.11/json/decoder.py");
+  EXPECT_EQ(UserLineInPython({json, Python("<string>", 2), Native("main", kPython)}), "<string>");
+  // A line of a .pth file, which is executed by site.
+  EXPECT_EQ(UserLineInPython({json, Python("<string>", 2), Python("<frozen site>"), Native("main", kPython)}),
+            json.file);
+  EXPECT_EQ(UserLineInPython({Python("<string>", 9, "__init__"), Python("<stdin>"), Native("main", kPython)}),
+            "<stdin>");
 }
 
 TEST(PythonUserLineTest, PathsOfTheCommandLineDecideForPythonToo) {
