@@ -70,6 +70,10 @@ ThreadRecord RecordOf(const RecordedThread& thread) {
   for (const auto& [site, counters] : thread.counters) {
     if (site == 0) record.counted_bytes += counters.live_bytes();
   }
+  record.timed_allocations = thread.timed_allocations.events;
+  record.timed_allocation_ns = thread.timed_allocations.ns;
+  record.timed_frees = thread.timed_frees.events;
+  record.timed_free_ns = thread.timed_frees.ns;
   memcpy(record.name, thread.name.data(), std::min(thread.name.size(), sizeof(record.name)));
   return record;
 }

@@ -334,7 +334,13 @@ struct ThreadRecord {
   int64_t counted_bytes;
   // 1.2, atomic: live bytes in pymalloc's arenas, as requested: allocated minus freed on this thread (may be negative)
   int64_t python_small_bytes;
-  uint64_t reserved[8];
+  // 1.2, atomic: what the tracer's part of an event costs. A few events were timed (tracer/event_timer.h): how many
+  // allocations, and what all of those took, without the allocator behind us; and frees.
+  uint64_t timed_allocations;
+  int64_t timed_allocation_ns;
+  uint64_t timed_frees;
+  int64_t timed_free_ns;
+  uint64_t reserved[4];
 };
 static_assert(sizeof(ThreadRecord) == 128);
 

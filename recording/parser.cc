@@ -140,6 +140,8 @@ absl::Status RecordingParser::ReadThreads() {
                                    .threads_served = record.threads_served,
                                    .name = std::string(record.name, strnlen(record.name, sizeof(record.name))),
                                    .python_small_bytes = record.python_small_bytes,
+                                   .timed_allocations = {record.timed_allocations, record.timed_allocation_ns},
+                                   .timed_frees = {record.timed_frees, record.timed_free_ns},
                                    .counters = {}});
     unflushed_live_ = Add(unflushed_live_, Add(record.pending_bytes, Negative(record.counted_bytes)));
     if (record.peak_epoch == recording_.header_.peak_epoch) {

@@ -56,12 +56,26 @@ struct RecordedNode {
   bool operator==(const RecordedNode&) const = default;
 };
 
+// What the tracer's own part of some events took. The total may be below zero: what timing itself takes is taken off.
+struct EventTimes {
+  uint64_t events = 0;
+  int64_t ns = 0;
+  double mean_ns() const { return events == 0 || ns <= 0 ? 0 : static_cast<double>(ns) / static_cast<double>(events); }
+  EventTimes& operator+=(const EventTimes& other) {
+    events += other.events;
+    ns = static_cast<int64_t>(static_cast<uint64_t>(ns) + static_cast<uint64_t>(other.ns));  // wraps if damaged
+    return *this;
+  }
+  bool operator==(const EventTimes&) const = default;
+};
+
 struct RecordedThread {
   format::ThreadKind kind = format::ThreadKind::kThread;
   uint32_t tid = 0;
   uint32_t threads_served = 0;
   std::string name;
   int64_t python_small_bytes = 0;  // live in pymalloc's arenas, allocated less freed by this thread
+  EventTimes timed_allocations, timed_frees;
   std::vector<std::pair<SiteId, SiteCounters>> counters;  // by rising site, only those with any()
   bool operator==(const RecordedThread&) const = default;
 };

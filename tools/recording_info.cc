@@ -98,7 +98,11 @@ absl::StatusOr<RecordingInfo> GatherInfo(const Target& target, Symbolizer* symbo
   info.summary = profile.summary();
   info.modules = GatherModules(target.recording, symbolizer);
   info.threads = GatherThreads(target.recording);
-  for (const ThreadInfo& thread : info.threads) info.events += thread.counters;
+  for (const ThreadInfo& thread : info.threads) {
+    info.events += thread.counters;
+    info.timed_allocations += thread.thread->timed_allocations;
+    info.timed_frees += thread.thread->timed_frees;
+  }
   info.tables = GatherTables(target.recording.header());
   info.differences = NameDifferences(target.recording, symbolizer);
   info.not_seen = GatherNotSeen(info.summary, info.modules);

@@ -42,7 +42,8 @@ struct RecordingInfo {
   const Target* target = nullptr;
   bool running = false;
   ProfileSummary summary;
-  SiteCounters events;              // of all threads
+  SiteCounters events;  // of all threads
+  EventTimes timed_allocations, timed_frees;
   std::vector<ModuleInfo> modules;  // in the order they were recorded
   std::vector<ThreadInfo> threads;
   std::vector<TableInfo> tables;

@@ -149,6 +149,11 @@ std::string WhatIsRecorded(const format::FileHeader& header) {
   return fmt::format("one block in {}, and totals", Bytes(header.sample_interval_bytes));
 }
 
+std::string CostText(std::string_view event, const EventTimes& times) {
+  if (times.events == 0) return fmt::format("{} not measured", event);
+  return fmt::format("{:.0f} ns {} ({} timed)", times.mean_ns(), event, times.events);
+}
+
 std::string RenderTracer(const RecordingInfo& info) {
   const format::FileHeader& header = info.target->recording.header();
   std::string text = fmt::format("\nthe tracer:\n  {} of its own in the process, and {} of recording",
@@ -157,6 +162,8 @@ std::string RenderTracer(const RecordingInfo& info) {
     text += fmt::format(", of {} that it may hold", Bytes(header.tracer_budget_bytes));
   text += fmt::format("\n  {} of address space for the pointer map\n", Bytes(header.pointer_map_bytes));
   text += fmt::format("  it records {}\n", WhatIsRecorded(header));
+  text += fmt::format("  cost per event: {}, {}\n", CostText("an allocation", info.timed_allocations),
+                      CostText("a free", info.timed_frees));
   text += fmt::format("  {} of tables in the recording:", Bytes(header.file_bytes));
   for (const TableInfo& table : info.tables) {
     text += fmt::format("{} {} {}", &table == info.tables.data() ? "" : ",", table.name, Bytes(table.used_bytes));
@@ -187,6 +194,10 @@ Json CountersJson(const SiteCounters& counters) {
           {"allocated_blocks", counters.allocated_blocks},
           {"freed_bytes", counters.freed_bytes},
           {"freed_blocks", counters.freed_blocks}};
+}
+
+Json CostJson(const EventTimes& times) {
+  return {{"events", times.events}, {"mean_ns", times.events == 0 ? Json(nullptr) : Json(times.mean_ns())}};
 }
 
 Json ModuleJson(const ModuleInfo& info) {
@@ -287,6 +298,8 @@ std::string RenderInfoJson(const RecordingInfo& info) {
         {"pointer_map_bytes", header.pointer_map_bytes},
         {"budget_bytes", header.tracer_budget_bytes},
         {"sample_interval_bytes", header.sample_interval_bytes},
+        {"timed_allocations", CostJson(info.timed_allocations)},
+        {"timed_frees", CostJson(info.timed_frees)},
         {"verified_stacks", header.verified_stacks},
         {"different_stacks", header.different_stacks},
         {"tables", ArrayOf(info.tables,

@@ -14,7 +14,6 @@
 
 using allocline::g_next_allocator;
 using allocline::g_tracer;
-using allocline::Gate;
 using allocline::NextAllocator;
 using allocline::NextOperators;
 using allocline::NextOrNull;
@@ -31,7 +30,12 @@ namespace {
 bool Forget(void* block) { return g_tracer.OnFree(block) || !boot::Owns(block); }
 
 __attribute__((noinline)) void FreeOther(void* block) {
-  if (!Forget(block)) return;
+  ThreadState* state = Tracer::this_thread;
+  if (__builtin_expect(state != nullptr && Tracer::IsAttentiveToFrees(state), 0)) {
+    if (!g_tracer.OnAttentiveFree(state, block) && boot::Owns(block)) return;
+  } else if (!Forget(block)) {
+    return;
+  }
   if (const NextAllocator* next = NextOrNull()) next->free(block);
 }
 
@@ -55,7 +59,7 @@ inline __attribute__((always_inline)) void Free(void* block) {
   if (block == nullptr) return;
   ThreadState* state = Tracer::this_thread;
   if (__builtin_expect(state == nullptr, 0)) return FreeOther(block);
-  if (__builtin_expect(state->gate == Gate::kOpen, 1)) return FreeAs(g_tracer.OnUsualFree(state, block), block);
+  if (__builtin_expect(--state->usual_frees >= 0, 1)) return FreeAs(g_tracer.OnUsualFree(state, block), block);
   FreeAs(g_tracer.OnUsualSampledFree(state, block), block);
 }
 

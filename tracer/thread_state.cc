@@ -66,6 +66,8 @@ ThreadState* ThreadStates::Acquire(format::ThreadKind kind) {
   StoreRelaxed(state->record->tid, state->tid);
   AddRelaxed(state->record->threads_served, 1u);
   RefreshName(state);
+  state->timer.Start(static_cast<uint32_t>(state->tid));
+  state->usual_frees = state->timer.FreesUntilAttentive();
   state->gate = Gate::kOpen;
   return state;
 }

@@ -16,6 +16,7 @@
 #include "base/spin_lock.h"
 #include "recording/format.h"
 #include "recording/writer.h"
+#include "tracer/event_timer.h"
 #include "tracer/sampler.h"
 #include "tracer/stack_predictor.h"
 #include "tracer/thread_counters.h"
@@ -30,6 +31,7 @@ enum class Gate : uint32_t {
   kIgnored = 3,   // ignore_this_thread(): allocations are not recorded; frees of recorded blocks are
   kSampled = 4,   // open, and blocks are sampled
   kInPython = 5,  // an allocator of Python is at work, for which its hook speaks: what arrives now is part of that
+  kTimed = 6,     // open as `gate_behind` says, and one of the next events is timed (event_timer.h)
 };
 
 class PythonThread;
@@ -39,14 +41,19 @@ struct ThreadState {
   uint32_t taking;          // a block out of the pointer map: TakingMark
   const HookFrame* inside;  // where on the stack the event is that closed the gate
   uintptr_t inside_return_address;
+  // Counted down at each free. Below zero a free has to look at the gate; else it is one of the usual way. That is any
+  // but of a thread that samples, is attentive or wiped.
+  int64_t usual_frees;
+  format::ThreadRecord* record;
+  ThreadCounters counters;
   void* allocated_underneath;  // kInPython: the block that malloc gave last
   PythonThread* python;        // null before the first event that asks for frames of Python
-  format::ThreadRecord* record;
+  Gate gate_behind;            // kOpen or kSampled, while the gate is kTimed
+  EventTimer timer;
   uint32_t record_index;
   int tid;
   ThreadState* next;  // of all states of the process
   ThreadState* next_ended;
-  ThreadCounters counters;
   format::Counter* counted;  // of site 0: blocks without a stack. Null while every block is recorded
   uint64_t publish_freed;    // its freed_bytes at which the thread's share is to be published
   Sampler sampler;

@@ -162,6 +162,7 @@ void* Tracer::InsertAndOpen(ThreadState* state, Counter* counter, SiteId site, v
 void* Tracer::FlushAndOpen(ThreadState* state, void* block) {
   Flush(state);
   OpenGate(state);
+  NotePublished(state);
   return block;
 }
 
@@ -175,6 +176,9 @@ void* Tracer::OnAllocSlow(void* block, size_t bytes, const HookFrame* hook) {
     return block;
   }
   if (!active()) return block;
+  if (this_thread != nullptr && this_thread->gate == Gate::kTimed) {
+    return OnAttentiveAlloc(this_thread, block, bytes, hook);
+  }
   if (sampling()) return OnSampledAlloc(block, bytes, hook);
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, format::kDomainMalloc, &state);
@@ -199,7 +203,8 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
   }
   switch (state->gate) {
     case Gate::kOpen:
-    case Gate::kSampled: {
+    case Gate::kSampled:
+    case Gate::kTimed: {
       const Gate gate = state->gate;
       CloseGate(state, hook);
       const SiteId site = SiteOfStack(state, hook, domain);

@@ -52,10 +52,19 @@ class Tracer {
   bool OnFree(void* block);
   // The same where nothing is out of the usual. kOther: nothing was done; kPublish: done, and PublishShare() is to be
   // called.
-  // `state` is this_thread, and its gate is open.
+  // `state` is this_thread, with usual frees.
   enum class Freed { kDone, kPublish, kOther };
   __attribute__((always_inline)) Freed OnUsualFree(ThreadState* state, void* block);
-  void PublishShare() { Flush(this_thread); }
+  void PublishShare() {
+    Flush(this_thread);
+    NotePublished(this_thread);
+  }
+  // Whether OnAttentiveFree() is to be called, and not OnFree().
+  static bool IsAttentiveToFrees(const ThreadState* state) {
+    return state->usual_frees < 0 && (state->gate == Gate::kTimed || state->gate == Gate::kOpen);
+  }
+  // OnFree(), which may be timed. `state` is this_thread.
+  bool OnAttentiveFree(ThreadState* state, void* block);
   // The same while blocks are sampled, and this is none of the samples. `state` is this_thread, not null.
   __attribute__((always_inline)) Freed OnUsualSampledFree(ThreadState* state, void* block);
 
@@ -133,6 +142,7 @@ class Tracer {
   class PythonInside {
    public:
     explicit PythonInside(const HookFrame* hook) : state_(this_thread) {
+      if (state_ != nullptr) InterruptAttention(state_);
       if (state_ == nullptr || (state_->gate != Gate::kOpen && state_->gate != Gate::kSampled)) {
         state_ = nullptr;
         return;
@@ -223,6 +233,7 @@ class Tracer {
   __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, format::Counter* counter, SiteId site, void* block,
                                                 size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
+  void* OnAttentiveAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   Block TakeBlock(void* block);
   Block TakeBlockLocked(void* block);
   void Charge(Block block) {
@@ -235,6 +246,18 @@ class Tracer {
     CountFree(state, block);
   }
   void ChargeSlow(Block block);
+
+  // --- a few events are timed (tracer_timing.cc)
+  // To be called with the gate open.
+  static void NotePublished(ThreadState* state) {
+    if (state->timer.NotePublished()) BeAttentive(state);
+  }
+  static void BeAttentive(ThreadState* state);
+  static bool OpenForAttentive(ThreadState* state);
+  static void StayAttentive(ThreadState* state);
+  // Before an event that is none of those that are timed, and whose gate has to be one of the others.
+  static void InterruptAttention(ThreadState* state);
+  bool OnOpenFree(ThreadState* state, void* block);
 
   // --- what we may hold (tracer_budget.cc)
   void InitBudget(uint64_t wanted);  // 0: the default
@@ -327,7 +350,7 @@ class Tracer {
     StoreRelaxed(state->gate, Gate::kInside);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
   }
-  // Release: pairs with WaitForEventsInProgress(). `gate` is kOpen, or kSampled if that it was.
+  // Release: pairs with WaitForEventsInProgress(). `gate` is what it was: kOpen, kSampled or kTimed.
   static void OpenGate(ThreadState* state, Gate gate = Gate::kOpen) {
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     StoreRelease(state->gate, gate);

@@ -316,6 +316,7 @@ Tracer::PythonEvent Tracer::BeginPythonEvent(const HookFrame* hook, ThreadState*
   if (state == nullptr || state->gate == Gate::kWiped) state = StateOfThisThread();
   *out = state;
   if (state == nullptr || !ready()) return PythonEvent::kPassedOn;
+  InterruptAttention(state);
   // An allocator that another hook has called lies deeper on the same stack.
   const bool is_inside = state->gate == Gate::kInside || (state->gate == Gate::kInPython && hook >= state->inside);
   if (__builtin_expect(is_inside && EventWasAbandoned(state, hook), 0)) {

@@ -59,6 +59,7 @@ void Tracer::EnterSampling(ThreadState* state) {
   Counter* counter = CounterWithoutSite(state);
   if (counter == nullptr) return;  // no room: the gate stays as it is, and each event comes the slow way
   StartSampler(state);
+  state->usual_frees = -1;
   OpenGate(state, Gate::kSampled);
 }
 
@@ -96,6 +97,7 @@ void* Tracer::OnLook(ThreadState* state, void* block, uint64_t bytes, const Hook
   AddOwned(counter.allocated_bytes, bytes);
   AddOwned(counter.allocated_blocks, 1);
   const uint64_t position = LoadRelaxed(counter.allocated_bytes);
+  const bool must_look = state->sampler.MustLook(position);  // else something else is unusual, perhaps at each event
   if (bytes >= interval_) {
     state->sampler.Skip(bytes);
   } else if (state->sampler.Pass(position)) {
@@ -104,6 +106,7 @@ void* Tracer::OnLook(ThreadState* state, void* block, uint64_t bytes, const Hook
   const auto unpublished =
       static_cast<int64_t>(position - LoadRelaxed(counter.freed_bytes)) - LoadRelaxed(state->record->counted_bytes);
   if (unpublished >= kPeakSlackBytes / 2) Flush(state);
+  if (must_look) NotePublished(state);
   return block;
 }
 

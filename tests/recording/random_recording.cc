@@ -100,6 +100,8 @@ RandomRecording::RandomRecording(uint64_t seed) {
                        .threads_served = static_cast<uint32_t>(dice.Magnitude()),
                        .name = std::string("thread") + std::to_string(i),
                        .python_small_bytes = static_cast<int64_t>(dice.Magnitude()),
+                       .timed_allocations = {dice.Magnitude(), static_cast<int64_t>(dice.Magnitude())},
+                       .timed_frees = {dice.Magnitude(), -static_cast<int64_t>(dice.Magnitude() >> 1)},
                        .counters = {}});
     const size_t thread = builder.AddThread(threads.back());
     counted.emplace_back();

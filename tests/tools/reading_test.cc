@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "recording/builder.h"
@@ -71,6 +72,23 @@ TEST_F(ReadingTest, NoEscapeOfARecordingReachesTheTerminal) {
     EXPECT_THAT(outcome.out, Not(HasSubstr("\033"))) << command;
   }
   EXPECT_THAT(Allocline({"top", recording + "@none"}).err, Not(HasSubstr("\033")));
+}
+
+TEST_F(ReadingTest, InfoSaysWhatAnEventCostsOrThatItIsNotKnown) {
+  const std::string none = Recorded("none", "one");
+  EXPECT_THAT(Allocline({"info", none}).out, HasSubstr("  cost per event: an allocation not measured, a free not"));
+  RecordingBuilder builder;
+  builder.AddThread({.tid = 1, .name = "one", .timed_allocations = {.events = 10, .ns = 215}, .timed_frees = {}});
+  builder.AddThread({.tid = 2,
+                     .name = "two",
+                     .timed_allocations = {.events = 30, .ns = 625},
+                     .timed_frees = {.events = 2, .ns = -3}});
+  ASSERT_TRUE(builder.WriteFile(directory_ / "some").ok());
+  EXPECT_THAT(Allocline({"info", directory_ / "some"}).out,
+              HasSubstr("  cost per event: 21 ns an allocation (40 timed), 0 ns a free (2 timed)\n"));
+  const nlohmann::json tracer = nlohmann::json::parse(Allocline({"info", "--json", directory_ / "some"}).out)["tracer"];
+  EXPECT_EQ(tracer["timed_allocations"], nlohmann::json({{"events", 40}, {"mean_ns", 21.0}}));
+  EXPECT_EQ(tracer["timed_frees"], nlohmann::json({{"events", 2}, {"mean_ns", 0.0}}));
 }
 
 TEST_F(ReadingTest, UsageErrorsAndMissingProcessesHaveTheirCodes) {

@@ -1,0 +1,73 @@
+// What the tracer says an event costs: measured on few events, of both kinds, whatever follows what.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/support/paths.h"
+#include "tests/support/record.h"
+#include "tests/tools/cli.h"
+
+namespace allocline::testing {
+namespace {
+
+struct Costs {
+  EventTimes allocations, frees;
+};
+
+class EventCostTest : public ::testing::TestWithParam<const char*> {
+ protected:
+  static Costs CostsOf(const std::string& pace, const std::string& count) {
+    const Recorded run =
+        RecordCommand({.argv = {TrapPath("paces"), pace, count}, .env = {{"ALLOCLINE_SAMPLE", GetParam()}}});
+    EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
+    Costs costs;
+    for (const RecordedThread& thread : run.main().recording().threads()) {
+      costs.allocations += thread.timed_allocations;
+      costs.frees += thread.timed_frees;
+    }
+    return costs;
+  }
+  // No more than what a page fault takes, on the average; and something.
+  static void ExpectPlausible(const EventTimes& times, uint64_t least, uint64_t most) {
+    EXPECT_GE(times.events, least);
+    EXPECT_LE(times.events, most);
+    EXPECT_GT(times.mean_ns(), 0);
+    EXPECT_LT(times.mean_ns(), 100'000);
+  }
+};
+
+// One event of some thousands, so the bounds are six standard deviations and more away.
+TEST_P(EventCostTest, WhereAllocationsAndFreesComeByTurnsBothAreTimedAlike) {
+  const Costs costs = CostsOf("pairs", "2000000");
+  ExpectPlausible(costs.allocations, 60, 2000);
+  ExpectPlausible(costs.frees, 60, 2000);
+  const double share =
+      static_cast<double>(costs.frees.events) / static_cast<double>(costs.allocations.events + costs.frees.events);
+  EXPECT_NEAR(share, 0.5, 0.25);
+}
+
+TEST_P(EventCostTest, WhereTheyComeByThreesToo) {
+  const Costs costs = CostsOf("bursts", "700000");
+  ExpectPlausible(costs.allocations, 60, 2000);
+  ExpectPlausible(costs.frees, 60, 2000);
+  const double share =
+      static_cast<double>(costs.frees.events) / static_cast<double>(costs.allocations.events + costs.frees.events);
+  EXPECT_NEAR(share, 0.5, 0.25);
+}
+
+TEST_P(EventCostTest, WhereMemoryOnlyGrowsAllocationsAreTimed) {
+  ExpectPlausible(CostsOf("growth", "1000000").allocations, 30, 2000);
+}
+
+INSTANTIATE_TEST_SUITE_P(ExactAndSampled, EventCostTest, ::testing::Values("", "512K"),
+                         [](const auto& param) { return *param.param == '\0' ? "Exact" : "Sampled"; });
+
+TEST(EventCostInfoTest, InfoPrintsIt) {
+  const Recorded run = RecordCommand({.argv = {TrapPath("paces"), "pairs", "500000"}});
+  const std::string path = run.directory / run.main().file_name();
+  EXPECT_THAT(Allocline({"info", "--no-symbols", path}).out,
+              ::testing::ContainsRegex("\n  cost per event: [1-9][0-9]* ns an allocation \\([1-9][0-9]* timed\\), "
+                                       "[1-9][0-9]* ns a free \\([1-9][0-9]* timed\\)\n"));
+}
+
+}  // namespace
+}  // namespace allocline::testing
