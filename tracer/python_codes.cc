@@ -181,7 +181,9 @@ const format::CodeRecord* PythonCodes::Describe(const PythonLayout& layout, uint
   const Characters name(layout, Read<uintptr_t>(code, layout.co_name));
   const auto line_table = Read<uintptr_t>(code, layout.co_line_table);
   uint64_t line_table_bytes = line_table == 0 ? 0 : Read<uint64_t>(line_table, layout.bytes_size);
-  if (line_table_bytes > kLongestLineTable) line_table_bytes = 0;
+  // An empty one is a table, too: up to 3.9 that of a code all on its first line.
+  const bool has_lines = line_table != 0 && line_table_bytes <= kLongestLineTable;
+  if (!has_lines) line_table_bytes = 0;
   const uint64_t file_bytes = file.Utf8Bytes(), name_bytes = name.Utf8Bytes();
   const uint64_t bytes = (sizeof(format::CodeRecord) + file_bytes + name_bytes + line_table_bytes + 7) & ~uint64_t{7};
   if (bytes > scratch_bytes_) {
@@ -195,8 +197,7 @@ const format::CodeRecord* PythonCodes::Describe(const PythonLayout& layout, uint
   auto* record = reinterpret_cast<format::CodeRecord*>(scratch_);
   record->record_bytes = static_cast<uint32_t>(bytes);
   record->first_line = Read<int32_t>(code, layout.co_first_line);
-  record->line_table_kind =
-      static_cast<uint32_t>(line_table_bytes == 0 ? format::LineTableKind::kNone : layout.line_table_kind);
+  record->line_table_kind = static_cast<uint32_t>(has_lines ? layout.line_table_kind : format::LineTableKind::kNone);
   record->file_bytes = static_cast<uint32_t>(file_bytes);
   record->name_bytes = static_cast<uint32_t>(name_bytes);
   record->line_table_bytes = static_cast<uint32_t>(line_table_bytes);
