@@ -101,8 +101,7 @@ def get_traced_memory() -> Tuple[int, int]:
     """(current, peak): live bytes now, and the highest they were since the start, clear_traces() or reset_peak(); of
     native memory as well. (0, 0) when nothing is traced. With several threads the peak may be low by up to 64 KiB a
     thread."""
-    with _unseen:
-        return _tracer.traced_memory()
+    return _tracer.traced_memory()
 
 
 def reset_peak() -> None:

@@ -176,18 +176,30 @@ class _BlockTraces(tracemalloc._Traces):  # type: ignore[name-defined]
 
 
 class Source:
-    """Where the rows of a snapshot are to be read: a recording (or a process) and a label."""
+    """The rows of a recorded snapshot, read once, when they are first needed. Iterates as raw traces."""
 
     def __init__(self, spec: str, limit: int, native: bool = False) -> None:
-        self.spec = spec
-        self.limit = limit
-        self.native = native
+        self._spec: Optional[str] = spec  # what `allocline top` is to read; None when it has
+        self._limit = limit
+        self._native = native
+        self._rows: List[Row] = []
+        self._profile: Dict[str, Any] = {}
 
-    def __len__(self) -> int:  # where a list of raw traces is expected
-        return len(Snapshot(self, self.limit).traces)
+    def read(self) -> Tuple[List[Row], Dict[str, Any]]:
+        """The rows, and what is said of the process. Threads: two may read at once; that costs time only."""
+        with unseen:
+            spec = self._spec
+            if spec is not None:
+                document = _read_document(spec)
+                self._rows, self._profile = _rows_of(document, self._limit, self._native), document["profile"]
+                self._spec = None
+            return self._rows, self._profile
+
+    def __len__(self) -> int:
+        return len(_BlockTraces(self.read()[0]))
 
     def __iter__(self) -> Iterator[Tuple[Any, ...]]:
-        return Snapshot(self, self.limit).traces._raw_traces()  # type: ignore[attr-defined]
+        return _BlockTraces(self.read()[0])._raw_traces()
 
 
 class Snapshot(tracemalloc.Snapshot):
@@ -218,18 +230,13 @@ class Snapshot(tracemalloc.Snapshot):
         """A snapshot out of a recording (its path, or the number of a running traced process): of `label`, of the peak
         for the label "peak", or of the end. With `native`, stacks hold the frames of C and C++ between those of Python.
         This needs no tracer in the process."""
-        snapshot = Snapshot(Source(recording if label is None else "%s@%s" % (recording, label), traceback_limit, native),
-                            traceback_limit)
-        snapshot._read()
-        return snapshot
+        source = Source(recording if label is None else "%s@%s" % (recording, label), traceback_limit, native)
+        source.read()
+        return Snapshot(source, traceback_limit)
 
     def _read(self) -> None:
-        if self._source is None:
-            return
-        with unseen:
-            document = _read_document(self._source.spec)
-            self._rows = _rows_of(document, self._source.limit, self._source.native)
-            self._profile = document["profile"]
+        if self._source is not None:
+            self._rows, self._profile = self._source.read()
             self._source = None
 
     @property

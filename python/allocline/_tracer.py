@@ -1,11 +1,12 @@
 """The tracer in this process, by ctypes: the table of functions that include/allocline/allocline.h describes.
 
-Threads:    any. Nothing here keeps state but the depth of unseen(), which each thread has of its own.
+Threads:    any. Nothing here keeps state but the depth begin_unseen(), which each thread has of its own.
 Sizes:      bytes, as requested from the allocator.
 """
 from __future__ import annotations
 
 import threading
+import types
 from typing import Any, Optional
 
 try:
@@ -41,7 +42,7 @@ def _find() -> Optional[Any]:
             ("traced_memory", quick(None, uint64_p, uint64_p)),
             ("reset_peak", quick(None)),
             ("tracer_memory", quick(ctypes.c_uint64)),
-            ("ignore_this_thread", quick(None, ctypes.c_int)),
+            ("ignore_this_thread", quick(None)),  # of an int: told so, ctypes would make an object for each
             ("lookup", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)),
             ("track", quick(ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p, ctypes.c_size_t)),
             ("untrack", quick(ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p)),
@@ -51,31 +52,46 @@ def _find() -> Optional[Any]:
         ]
 
     get.restype = ctypes.POINTER(Table)
-    return get().contents
+    found = get().contents
+    # Each look at a field makes an object, which would be recorded: look once.
+    known = [name for name, _ in Table._fields_ if getattr(Table, name).offset < found.size]
+    return types.SimpleNamespace(**{name: getattr(found, name) for name in known})
 
 
-class _Unseen(threading.local):
-    """What this thread allocates within `with unseen:` is not recorded. May be nested."""
+class _Depth(threading.local):
+    value = 0
 
-    depth = 0
+
+def begin_unseen() -> None:
+    """What this thread allocates up to end_unseen() is not recorded. May be nested."""
+    if table is None:
+        return
+    if _depth.value == 0:
+        table.ignore_this_thread(1)
+    _depth.value += 1
+
+
+def end_unseen() -> None:
+    if table is None:
+        return
+    _depth.value -= 1
+    if _depth.value == 0:
+        table.ignore_this_thread(0)
+
+
+class _Unseen:
+    """`with unseen:`, the same. Entering it makes an object that is seen."""
 
     def __enter__(self) -> None:
-        if table is None:
-            return
-        if self.depth == 0:
-            table.ignore_this_thread(1)
-        self.depth += 1
+        begin_unseen()
 
     def __exit__(self, *_: object) -> None:
-        if table is None:
-            return
-        self.depth -= 1
-        if self.depth == 0:
-            table.ignore_this_thread(0)
+        end_unseen()
 
 
 table = _find()
 unseen = _Unseen()
+_depth = _Depth()
 
 
 def is_tracing() -> bool:
@@ -85,9 +101,13 @@ def is_tracing() -> bool:
 def traced_memory() -> "tuple[int, int]":
     if table is None:
         return 0, 0
-    current, peak = ctypes.c_uint64(), ctypes.c_uint64()
-    table.traced_memory(ctypes.byref(current), ctypes.byref(peak))
-    return current.value, peak.value
+    begin_unseen()
+    try:
+        current, peak = ctypes.c_uint64(), ctypes.c_uint64()
+        table.traced_memory(ctypes.byref(current), ctypes.byref(peak))
+        return current.value, peak.value
+    finally:
+        end_unseen()
 
 
 def recording_path() -> bytes:

@@ -35,6 +35,14 @@ class EveryPythonTest : public ::testing::TestWithParam<int> {
     command.argv.insert(command.argv.end(), arguments.begin(), arguments.end());
     return command;
   }
+  Command Traced(const Python& python, const Words& arguments, const Words& options = {}) const {
+    Command command = Untraced(python, arguments);
+    Words run = {CliPath(), "run", "-q", "-o", directory_ / "recordings"};
+    run.insert(run.end(), options.begin(), options.end());
+    run.push_back("--");
+    command.argv.insert(command.argv.begin(), run.begin(), run.end());
+    return command;
+  }
   static void ExpectSuccess(const Python& python, const Outcome& outcome) {
     EXPECT_TRUE(outcome.ok()) << python.path << ": " << outcome.Ending() << "\n" << outcome.out << outcome.err;
   }
@@ -52,6 +60,53 @@ TEST_P(EveryPythonTest, ThePackageIsHarmlessWithoutATracerAndCountsAsTracemalloc
     command.env["PYTHONPATH"] = SourceDir() + "/python";
     command.env["ALLOCLINE_PROGRAM"] = CliPath();
     ExpectSuccess(python, RunProgram(command));
+  }
+}
+
+TEST_P(EveryPythonTest, ThePackageWorksInATracedProcess) {
+  for (const Python& python : pythons_) {
+    ExpectSuccess(python, RunProgram(Traced(python, {Script("traced_test.py")})));
+  }
+}
+
+TEST_P(EveryPythonTest, ThePackageWorksWhereRecordingsCannotBeFiles) {
+  for (const Python& python : pythons_) {
+    Command command = Traced(python, {Script("traced_test.py"), "Snapshots"});
+    command.argv[4] = "/proc/nonexistent";
+    command.env["TMPDIR"] = "/proc/nonexistent";
+    ExpectSuccess(python, RunProgram(command));
+  }
+}
+
+TEST_P(EveryPythonTest, LinesAreTracemallocsAndNativeMemoryIsOnThem) {
+  for (const Python& python : pythons_) {
+    for (const char* frames : {"1", "25"}) {
+      SCOPED_TRACE(fmt::format("{}, {} frames", python.path, frames));
+      const Outcome theirs = RunProgram(Untraced(python, {Script("allocation_shapes.py"), "tracemalloc", frames}));
+      const Outcome ours =
+          RunProgram(Traced(python, {Script("allocation_shapes.py"), "allocline", frames}, {"--start-stopped"}));
+      ExpectSuccess(python, theirs);
+      ExpectSuccess(python, ours);
+      directory_.WriteFile("theirs.json", theirs.out);
+      directory_.WriteFile("ours.json", ours.out);
+      const Outcome compared = RunProgram(Untraced(python, {Script("compare_shapes.py"), "theirs.json", "ours.json"}));
+      ExpectSuccess(python, compared);
+      fmt::print("{}: {}", python.path, compared.out);
+    }
+  }
+}
+
+bool HasItsOwnTests(const Python& python) {
+  return RunProgram({.argv = {python.path, "-c", "import test.test_tracemalloc"}}).ok();
+}
+
+TEST_P(EveryPythonTest, ItsOwnTestsOfTracemallocPassUnderTheTracer) {
+  for (const Python& python : pythons_) {
+    if (!HasItsOwnTests(python)) {
+      fmt::print("skipped: {} comes without its tests (Lib/test)\n", python.path);
+      continue;
+    }
+    ExpectSuccess(python, RunProgram(Traced(python, {"-m", "test", "test_tracemalloc"})));
   }
 }
 
