@@ -69,10 +69,34 @@ class PythonStack {
     bool whole;  // else the list is longer: this is not kept
   };
 
-  // Whether the list that begins at `top`, not null, is the last one again.
-  __attribute__((always_inline)) bool IsSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch) const {
-    if (epoch_ != epoch || depth_ == 0 || entries_[depth_].frame != top) return false;
-    return FirstDifference(layout, depth_) == 0;
+  // Whether the list that begins at `top`, not null, is the last one again, but perhaps for the instruction of the
+  // innermost frame, which then is `*instruction`.
+  __attribute__((always_inline)) bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t top, uint32_t epoch,
+                                                              uint64_t* instruction) const {
+    const PythonFrame& innermost = entries_[depth_];
+    if (__builtin_expect(innermost.frame != top || epoch_ != epoch || depth_ == 0, 0)) return false;
+    *instruction = Load(top + layout.instruction) & layout.instruction_mask;
+    if (__builtin_expect(Load(top + layout.previous) != (&innermost)[-1].frame, 0)) return false;
+    if (!layout.instruction_is_pointer && Load(top + layout.code) != innermost.mark) return false;
+    return __builtin_expect(FirstDifference(layout, depth_ - 1) == 0, 1);
+  }
+  bool IsSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch) const {
+    uint64_t instruction = 0;
+    return IsSameButForInstruction(layout, top, epoch, &instruction) && instruction == entries_[depth_].instruction;
+  }
+  // The innermost frame has gone on to another instruction.
+  void GoOn(uint64_t instruction, NodeId node) {
+    entries_[depth_].instruction = instruction;
+    labels_[depth_ - 1].node = node;
+  }
+  // In 3.11, whether the entries begin calls of the evaluation loop where they did. (Since 3.12 such a beginning is an
+  // entry of its own, before 3.11 each is one.) To be asked only where that matters, after IsSame().
+  bool HasSameMarks(const PythonLayout& layout) const {
+    if (!layout.has_entry_mark) return true;
+    for (uint32_t i = 1; i <= depth_; ++i) {
+      if ((Load(entries_[i].frame + kMarkWord) & kMarkMask) != entries_[i].mark) return false;
+    }
+    return true;
   }
   // The list that begins at `top`. It becomes the last one, but for its labels: Label() is to be called for each new
   // frame, from the outermost inward.
@@ -101,35 +125,32 @@ class PythonStack {
 
   static uint64_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uint64_t*>(address); }
   static PythonFrame Read(const PythonLayout& layout, uintptr_t frame) {
-    const uint64_t instruction = Load(frame + layout.instruction);
-    if (layout.instruction_is_pointer) {
-      // Since 3.12 nothing else is asked of the frame itself.
-      const uint64_t mark = layout.has_entry_mark ? Load(frame + kMarkWord) & kMarkMask : 0;
-      return {frame, instruction, mark};
-    }
-    return {frame, static_cast<uint32_t>(instruction), Load(frame + layout.code)};
+    const uint64_t instruction = Load(frame + layout.instruction) & layout.instruction_mask;
+    if (!layout.instruction_is_pointer) return {frame, instruction, Load(frame + layout.code)};
+    return {frame, instruction, layout.has_entry_mark ? Load(frame + kMarkWord) & kMarkMask : 0};
   }
   // In 3.11: { int stacktop; bool is_entry; char owner; }.
   static constexpr uint16_t kMarkWord = 64;
   static constexpr uint64_t kMarkMask = uint64_t{0xffff} << 32;
 
-  // The frames [0, count) are compared, from the innermost outward. Gives how many, from the outermost, lie further out
-  // than the first... 0 if all are the same; else the innermost one that differs is frame(result - 1).
+  // The frames [0, count) are compared, from the innermost outward. 0 if all are the same; else the innermost that
+  // differs is frame(result - 1).
   __attribute__((always_inline)) uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const {
     const PythonFrame* entry = &entries_[count];
-    const PythonFrame* const end = &entries_[0];  // of frame 0: what lies further out than all
-    const uint16_t previous = layout.previous, instruction = layout.instruction;
-    if (layout.instruction_is_pointer && !layout.has_entry_mark) {
+    const PythonFrame* const end = &entries_[0];  // what lies further out than all
+    const uintptr_t previous = layout.previous, instruction = layout.instruction;
+    if (layout.instruction_is_pointer) {
       for (; entry != end; --entry) {
         const uint64_t differs =
             (Load(entry->frame + instruction) ^ entry->instruction) | (Load(entry->frame + previous) ^ entry[-1].frame);
         if (__builtin_expect(differs != 0, 0)) break;
       }
     } else {
+      const uintptr_t code = layout.code;
       for (; entry != end; --entry) {
-        const PythonFrame now = Read(layout, entry->frame);
-        const uint64_t differs = (now.instruction ^ entry->instruction) | (now.mark ^ entry->mark) |
-                                 (Load(entry->frame + previous) ^ entry[-1].frame);
+        const uint64_t differs = (static_cast<uint32_t>(Load(entry->frame + instruction)) ^ entry->instruction) |
+                                 (Load(entry->frame + previous) ^ entry[-1].frame) |
+                                 (Load(entry->frame + code) ^ entry->mark);
         if (__builtin_expect(differs != 0, 0)) break;
       }
     }
@@ -158,7 +179,10 @@ bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top);
 // What a thread knows of its Python frames. Made at its first one (Tracer::PythonOf()).
 class PythonThread {
  public:
-  void Init(uintptr_t self) { self_ = self; }
+  void Init(uintptr_t self, NodeId domain) {
+    self_ = self;
+    root = domain;
+  }
   // The innermost frame of the calling thread. 0: it has none.
   __attribute__((always_inline)) uintptr_t Top(const PythonRuntime& python) {
     const uintptr_t state = python.holder != nullptr ? StateIfHolder(python) : AttachedState(python);
@@ -200,6 +224,29 @@ class PythonThread {
     __builtin_memset(memos_, 0, sizeof memos_);
   }
 
+  // What the list that begins at `top` is in the site table, if that is quickly told. Null: TakePythonStack() is to be
+  // asked.
+  __attribute__((always_inline)) const Interned* FindUsual(const PythonRuntime& python, uintptr_t top, uint32_t epoch) {
+    uint64_t instruction = 0;
+    if (!stack.IsSameButForInstruction(python.layout, top, epoch, &instruction)) return nullptr;
+    const uint32_t innermost = stack.depth() - 1;
+    const PythonFrame& frame = stack.frame(innermost);
+    if (instruction == frame.instruction) return __builtin_expect(last.counter != nullptr, 1) ? &last : nullptr;
+    const uint64_t key = KeyOf(python.layout, {top, instruction, frame.mark}, epoch);
+    const uint32_t index = IndexOf(python.layout, {top, instruction, frame.mark});
+    const NodeId parent = innermost == 0 ? root : stack.node(innermost - 1);
+    Memo& memo = MemoOf(key, index, parent);
+    if (__builtin_expect(memo.key != key || memo.parent != parent || memo.index != index ||
+                             memo.interned.counter == nullptr || stack.kind(innermost) >= kLeftOut,
+                         0)) {
+      return nullptr;
+    }
+    stack.GoOn(instruction, memo.interned.node);
+    last = memo.interned;
+    last_memo = &memo;
+    return &last;
+  }
+
   // What a native stack with Python frames in it came to be. Shapes tell how the two are woven.
   struct Mixed {
     NodeId native;
@@ -215,6 +262,7 @@ class PythonThread {
   PythonStack stack;
   Interned last;    // what `stack` is in the site table, under the domain of Python
   Memo* last_memo;  // of its innermost frame; null if it has none
+  NodeId root;      // under which it is
 
   // Room for weaving a stack.
   format::Frame frames[2 * format::kMaxDepth];

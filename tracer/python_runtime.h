@@ -32,8 +32,9 @@ struct PythonLayout {
   uint16_t c_frame_top, c_frame_previous;
   // A frame: PyFrameObject up to 3.10, then _PyInterpreterFrame
   uint16_t previous, code;
-  uint16_t instruction;           // an index (4 bytes) up to 3.10, then a pointer into the code
-  bool instruction_is_pointer;    //
+  uint16_t instruction;  // an index (4 bytes) up to 3.10, then a pointer into the code
+  bool instruction_is_pointer;
+  uint64_t instruction_mask;      // of 8 bytes there
   uint8_t bytes_per_instruction;  // what an index counts
   uint16_t owner;                 // 1 byte: FRAME_OWNED_BY_...; 3.11 has is_entry in the byte in front of it
   bool has_entry_mark;            // 3.11

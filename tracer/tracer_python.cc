@@ -106,7 +106,7 @@ inline PythonThread* Tracer::PythonOf(ThreadState* state) {
 PythonThread* Tracer::MakePythonThread(ThreadState* state) {
   auto* python = static_cast<PythonThread*>(MapPages(RoundUpToPage(sizeof(PythonThread))));
   if (python == nullptr) return nullptr;
-  python->Init(pthread_self());
+  python->Init(pthread_self(), python_root_);
   return state->python = python;
 }
 
@@ -216,11 +216,9 @@ void* Tracer::OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const
     return OnPythonAllocInMode(state, block, bytes, hook);
   }
   const uintptr_t top = TopOfPython(python);
-  if (__builtin_expect(!python->stack.IsSame(g_python.layout, top, codes_.epoch()) || python->last.counter == nullptr,
-                       0)) {
-    return OnPythonAllocOtherStack(state, block, bytes, hook, top);
-  }
-  return RecordPython(state, python->last.counter, python->last.site, block, bytes);
+  const PythonThread::Interned* interned = python->FindUsual(g_python, top, codes_.epoch());
+  if (__builtin_expect(interned == nullptr, 0)) return OnPythonAllocOtherStack(state, block, bytes, hook, top);
+  return RecordPython(state, interned->counter, interned->site, block, bytes);
 }
 
 void* Tracer::OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
@@ -467,6 +465,10 @@ const PythonThread::Interned& Tracer::MixedStack(ThreadState* state, uint32_t do
   if (top != 0) {
     PythonStack& stack = python->stack;
     if (!stack.IsSame(g_python.layout, top, codes_.epoch())) TakePythonStack(python, top);
+    if (__builtin_expect(!stack.HasSameMarks(g_python.layout), 0)) {
+      stack.Forget();
+      TakePythonStack(python, top);
+    }
     if (stack.depth() != 0) {
       python_node = stack.node(stack.depth() - 1);
       shape = stack.shape(stack.depth() - 1);
