@@ -70,19 +70,22 @@ class PythonStack {
   };
 
   // Whether the list that begins at `top`, not null, is the last one again, but perhaps for the instruction of the
-  // innermost frame, which then is `*instruction`.
+  // innermost frame, which then is `*instruction`. `kPointer`: layout.instruction_is_pointer.
+  template <bool kPointer>
   __attribute__((always_inline)) bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t top, uint32_t epoch,
                                                               uint64_t* instruction) const {
     const PythonFrame& innermost = entries_[depth_];
     if (__builtin_expect(innermost.frame != top || epoch_ != epoch || depth_ == 0, 0)) return false;
-    *instruction = Load(top + layout.instruction) & layout.instruction_mask;
+    *instruction = kPointer ? Load(top + layout.instruction) : static_cast<uint32_t>(Load(top + layout.instruction));
     if (__builtin_expect(Load(top + layout.previous) != (&innermost)[-1].frame, 0)) return false;
-    if (!layout.instruction_is_pointer && Load(top + layout.code) != innermost.mark) return false;
-    return __builtin_expect(FirstDifference(layout, depth_ - 1) == 0, 1);
+    if (!kPointer && Load(top + layout.code) != innermost.mark) return false;
+    return __builtin_expect(FirstDifference<kPointer>(layout, &innermost - 1) == &entries_[0], 1);
   }
   bool IsSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch) const {
     uint64_t instruction = 0;
-    return IsSameButForInstruction(layout, top, epoch, &instruction) && instruction == entries_[depth_].instruction;
+    const bool same = layout.instruction_is_pointer ? IsSameButForInstruction<true>(layout, top, epoch, &instruction)
+                                                    : IsSameButForInstruction<false>(layout, top, epoch, &instruction);
+    return same && instruction == entries_[depth_].instruction;
   }
   // The innermost frame has gone on to another instruction.
   void GoOn(uint64_t instruction, NodeId node) {
@@ -123,7 +126,8 @@ class PythonStack {
     uint64_t shape;
   };
 
-  static uint64_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uint64_t*>(address); }
+  using Word [[gnu::may_alias]] = uint64_t;
+  static uint64_t Load(uintptr_t address) { return *reinterpret_cast<const Word*>(address); }
   static PythonFrame Read(const PythonLayout& layout, uintptr_t frame) {
     const uint64_t instruction = Load(frame + layout.instruction) & layout.instruction_mask;
     if (!layout.instruction_is_pointer) return {frame, instruction, Load(frame + layout.code)};
@@ -133,28 +137,35 @@ class PythonStack {
   static constexpr uint16_t kMarkWord = 64;
   static constexpr uint64_t kMarkMask = uint64_t{0xffff} << 32;
 
-  // The frames [0, count) are compared, from the innermost outward. 0 if all are the same; else the innermost that
-  // differs is frame(result - 1).
-  __attribute__((always_inline)) uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const {
-    const PythonFrame* entry = &entries_[count];
-    const PythonFrame* const end = &entries_[0];  // what lies further out than all
-    const uintptr_t previous = layout.previous, instruction = layout.instruction;
-    if (layout.instruction_is_pointer) {
-      for (; entry != end; --entry) {
-        const uint64_t differs =
-            (Load(entry->frame + instruction) ^ entry->instruction) | (Load(entry->frame + previous) ^ entry[-1].frame);
-        if (__builtin_expect(differs != 0, 0)) break;
-      }
-    } else {
-      const uintptr_t code = layout.code;
-      for (; entry != end; --entry) {
-        const uint64_t differs = (static_cast<uint32_t>(Load(entry->frame + instruction)) ^ entry->instruction) |
-                                 (Load(entry->frame + previous) ^ entry[-1].frame) |
-                                 (Load(entry->frame + code) ^ entry->mark);
-        if (__builtin_expect(differs != 0, 0)) break;
-      }
+  // The entries from `entry` outward are compared. Gives the first that differs; the one behind all, whose frame is 0,
+  // if none does. An entry is looked at only after the one further in has been seen to lead to it.
+  template <bool kPointer>
+  __attribute__((always_inline)) const PythonFrame* FirstDifference(const PythonLayout& layout,
+                                                                    const PythonFrame* entry) const {
+    const uintptr_t previous = layout.previous, instruction = layout.instruction, code = layout.code;
+    const PythonFrame* const end = &entries_[0];
+    const auto differs = [&](const PythonFrame* e) {
+      const uint64_t now = Load(e->frame + instruction);
+      uint64_t difference = (kPointer ? now : static_cast<uint32_t>(now)) ^ e->instruction;
+      difference |= Load(e->frame + previous) ^ e[-1].frame;
+      if (!kPointer) difference |= Load(e->frame + code) ^ e->mark;
+      return __builtin_expect(difference != 0, 0);
+    };
+    for (; entry - end >= 4; entry -= 4) {
+      if (differs(entry)) return entry;
+      if (differs(entry - 1)) return entry - 1;
+      if (differs(entry - 2)) return entry - 2;
+      if (differs(entry - 3)) return entry - 3;
     }
-    return static_cast<uint32_t>(entry - end);
+    for (; entry != end; --entry) {
+      if (differs(entry)) return entry;
+    }
+    return end;
+  }
+  uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const {
+    const PythonFrame* first = layout.instruction_is_pointer ? FirstDifference<true>(layout, &entries_[count])
+                                                             : FirstDifference<false>(layout, &entries_[count]);
+    return static_cast<uint32_t>(first - &entries_[0]);
   }
 
   uint32_t depth_ = 0;
@@ -227,13 +238,19 @@ class PythonThread {
   // What the list that begins at `top` is in the site table, if that is quickly told. Null: TakePythonStack() is to be
   // asked.
   __attribute__((always_inline)) const Interned* FindUsual(const PythonRuntime& python, uintptr_t top, uint32_t epoch) {
+    return python.layout.instruction_is_pointer ? FindUsualOf<true>(python.layout, top, epoch)
+                                                : FindUsualOf<false>(python.layout, top, epoch);
+  }
+  template <bool kPointer>
+  __attribute__((always_inline)) const Interned* FindUsualOf(const PythonLayout& layout, uintptr_t top,
+                                                             uint32_t epoch) {
     uint64_t instruction = 0;
-    if (!stack.IsSameButForInstruction(python.layout, top, epoch, &instruction)) return nullptr;
+    if (!stack.IsSameButForInstruction<kPointer>(layout, top, epoch, &instruction)) return nullptr;
     const uint32_t innermost = stack.depth() - 1;
     const PythonFrame& frame = stack.frame(innermost);
     if (instruction == frame.instruction) return __builtin_expect(last.counter != nullptr, 1) ? &last : nullptr;
-    const uint64_t key = KeyOf(python.layout, {top, instruction, frame.mark}, epoch);
-    const uint32_t index = IndexOf(python.layout, {top, instruction, frame.mark});
+    const uint64_t key = (kPointer ? instruction : frame.mark) ^ uint64_t { epoch } << kEpochShift;  // KeyOf()
+    const uint32_t index = kPointer ? 0 : static_cast<uint32_t>(instruction);
     const NodeId parent = innermost == 0 ? root : stack.node(innermost - 1);
     Memo& memo = MemoOf(key, index, parent);
     if (__builtin_expect(memo.key != key || memo.parent != parent || memo.index != index ||

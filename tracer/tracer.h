@@ -318,7 +318,7 @@ class Tracer {
   PythonThread* PythonOf(ThreadState* state);
   __attribute__((noinline)) PythonThread* MakePythonThread(ThreadState* state);
   uintptr_t TopOfPython(PythonThread* python);
-  __attribute__((noinline)) bool PythonCanBeRead(uintptr_t top);
+  __attribute__((noinline)) uintptr_t TopOfUnknownPython(PythonThread* python);
   // The stack of Python frames that begins at `top`, not null, becomes python->stack.
   __attribute__((noinline)) void TakePythonStack(PythonThread* python, uintptr_t top);
   NodeId NodeOfPython(PythonThread* python, const PythonFrame& frame, NodeId parent, FrameKind* kind,
@@ -331,6 +331,9 @@ class Tracer {
   void* OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook, uintptr_t top);
   void* OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void* RecordPython(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
+  __attribute__((noinline)) void* InsertPythonAndOpen(ThreadState* state, format::Counter* counter, SiteId site,
+                                                      void* block, size_t bytes);
+  __attribute__((noinline)) void* RecordPythonWithoutRoom(ThreadState* state, SiteId site, void* block, size_t bytes);
   __attribute__((noinline)) void InsertPython(ThreadState* state, SiteId site, void* block, size_t bytes);
   void ChargeSmall(ThreadState* state, Block block);
   Block FindPython(uintptr_t address) const;

@@ -112,21 +112,22 @@ PythonThread* Tracer::MakePythonThread(ThreadState* state) {
 
 // 0: the thread runs no Python, or it cannot be read.
 inline uintptr_t Tracer::TopOfPython(PythonThread* python) {
-  if (__builtin_expect(python_frames_.load(std::memory_order_relaxed) == PythonFrames::kRefused, 0)) return 0;
-  const uintptr_t top = python->Top(g_python);
-  if (__builtin_expect(python_frames_.load(std::memory_order_relaxed) != PythonFrames::kSound && top != 0, 0)) {
-    return PythonCanBeRead(top) ? top : 0;
-  }
-  return top;
+  // Relaxed: it tells of memory of this thread alone.
+  const bool is_sound = python_frames_.load(std::memory_order_relaxed) == PythonFrames::kSound;
+  return __builtin_expect(is_sound, 1) ? python->Top(g_python) : TopOfUnknownPython(python);
 }
 
-bool Tracer::PythonCanBeRead(uintptr_t top) {
+uintptr_t Tracer::TopOfUnknownPython(PythonThread* python) {
+  if (python_frames_.load(std::memory_order_relaxed) == PythonFrames::kRefused) return 0;
+  const uintptr_t top = python->Top(g_python);
+  if (top == 0) return 0;
   if (PythonFramesAreSound(g_python, top)) {
-    python_frames_.store(PythonFrames::kSound, std::memory_order_relaxed);
-    return true;
+    PythonFrames unknown = PythonFrames::kUnknown;
+    python_frames_.compare_exchange_strong(unknown, PythonFrames::kSound, std::memory_order_relaxed);
+    return top;
   }
   if (python_doubts_.fetch_add(1, std::memory_order_relaxed) >= kMostDoubts) RefusePython(format::kPythonBadLayout);
-  return false;
+  return 0;
 }
 
 // The node for a frame called from `parent`. `*memo`: where that is kept; null for frames that are left out, whose node
@@ -203,6 +204,44 @@ NodeId Tracer::NodeOfTooManyFrames(PythonThread* python, const PythonStack::Take
 
 // ---------------------------------------------------------------- allocation
 
+// Counters first, then the map, as in RecordAt().
+inline __attribute__((always_inline)) void* Tracer::RecordPython(ThreadState* state, Counter* counter, SiteId site,
+                                                                 void* block, size_t bytes) {
+  AddOwned(counter->allocated_bytes, bytes);
+  AddOwned(counter->allocated_blocks, 1);
+  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(!PythonBlockMap::InsertUsual(place, site, bytes), 0)) {
+    return InsertPythonAndOpen(state, counter, site, block, bytes);
+  }
+  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
+  if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
+  OpenGate(state);
+  return block;
+}
+
+// For a block that is counted at its site, but for the live total.
+void* Tracer::InsertPythonAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
+  if (__builtin_expect(bytes > PageMap::kMaxBytes, 0)) {
+    AddOwned(counter->freed_bytes, bytes);
+    AddOwned(counter->freed_blocks, 1);
+    recording_.CountDrop(format::DropReason::kTooLarge, bytes);
+  } else {
+    if (AddPending(state, bytes)) Flush(state);
+    InsertPython(state, site, block, bytes);
+  }
+  OpenGate(state);
+  return block;
+}
+
+// Where there is no room for the site, or for its counter.
+void* Tracer::RecordPythonWithoutRoom(ThreadState* state, SiteId site, void* block, size_t bytes) {
+  recording_.CountDrop(bytes > PageMap::kMaxBytes ? format::DropReason::kTooLarge : format::DropReason::kRecordingFull,
+                       bytes);
+  if (bytes <= PageMap::kMaxBytes) InsertPython(state, CountAlloc(state, site, bytes, 1), block, bytes);
+  OpenGate(state);
+  return block;
+}
+
 void* Tracer::OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   if (__builtin_expect(block == nullptr, 0)) {
     OpenGate(state);
@@ -244,7 +283,8 @@ void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t by
                                       uintptr_t top) {
   if (__builtin_expect(top == 0, 0)) {  // no Python runs: the interpreter begins, or ends
     const SiteId site = SiteOfStack(state, hook, format::kDomainPython);
-    Counter* counter = state->counters.At(site, recording_);
+    Counter* counter = site == format::kOverflowSite ? nullptr : state->counters.At(site, recording_);
+    if (counter == nullptr) return RecordPythonWithoutRoom(state, site, block, bytes);
     return RecordPython(state, counter, site, block, bytes);
   }
   PythonThread* python = state->python;
@@ -253,37 +293,10 @@ void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t by
   if (__builtin_expect(last.counter == nullptr, 0)) {
     last.site = sites_.SiteOf(last.node);
     last.counter = last.site == format::kOverflowSite ? nullptr : state->counters.At(last.site, recording_);
+    if (last.counter == nullptr) return RecordPythonWithoutRoom(state, last.site, block, bytes);
     if (python->last_memo != nullptr) python->last_memo->interned = last;
-    if (last.counter == nullptr) {
-      return RecordPython(state, state->counters.At(last.site, recording_), last.site, block, bytes);
-    }
   }
   return RecordPython(state, last.counter, last.site, block, bytes);
-}
-
-// Counters first, then the map, as in RecordAt().
-inline void* Tracer::RecordPython(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
-  if (__builtin_expect(counter == nullptr || site == format::kOverflowSite || bytes > PageMap::kMaxBytes, 0)) {
-    if (bytes <= PageMap::kMaxBytes) {
-      InsertPython(state, CountAlloc(state, site, bytes, 1), block, bytes);
-      recording_.CountDrop(format::DropReason::kRecordingFull, bytes);
-    } else {
-      recording_.CountDrop(format::DropReason::kTooLarge, bytes);
-    }
-    OpenGate(state);
-    return block;
-  }
-  AddOwned(counter->allocated_bytes, bytes);
-  AddOwned(counter->allocated_blocks, 1);
-  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
-  if (__builtin_expect(PythonBlockMap::InsertUsual(place, site, bytes), 1)) {
-    AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
-  } else {
-    InsertPython(state, site, block, bytes);
-  }
-  if (__builtin_expect(AddPending(state, bytes), 0)) Flush(state);
-  OpenGate(state);
-  return block;
 }
 
 void Tracer::InsertPython(ThreadState* state, SiteId site, void* block, size_t bytes) {
