@@ -41,8 +41,12 @@ class ShadowMap {
     Leaf* leaf = regions_.FindOrAdd(address);
     if (__builtin_expect(leaf == nullptr, 0)) return false;
     uint64_t& word = leaf->words[SlotOf(address)];
-    *replaced = Unpack(__atomic_load_n(&word, __ATOMIC_RELAXED));
-    __atomic_store_n(&word, Pack(block), __ATOMIC_RELAXED);
+    *replaced = {};
+    if (__atomic_load_n(&word, __ATOMIC_RELAXED) == 0) {
+      __atomic_store_n(&word, Pack(block), __ATOMIC_RELAXED);
+    } else {  // not the address's owner, but TakeAll() may be at it: one of the two gets it
+      *replaced = Unpack(__atomic_exchange_n(&word, Pack(block), __ATOMIC_RELAXED));
+    }
     return true;
   }
 

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 
-#include "base/clock.h"
 #include "base/pages.h"
 
 namespace allocline {
@@ -14,7 +13,30 @@ namespace {
 using format::TableKind;
 using format::ThreadRecord;
 
+void Sleep(long ns) {
+  const timespec pause = {0, ns};
+  sys::Call(SYS_nanosleep, reinterpret_cast<long>(&pause), 0);
+}
+
 bool ThreadIsGone(int tid) { return tid == sys::GetTid() || sys::Call(SYS_tgkill, sys::GetPid(), tid, 0) == -ESRCH; }
+
+// A thread that waits for a processor may take long: one that was stopped, or has used up its container's share. What
+// is abandoned in the few instructions of a taking is rarer than that; and the thread's next free ends it.
+void WaitForEventInProgress(const ThreadState& state) {
+  constexpr int kYields = 64;
+  constexpr long kSleepNs = 100'000;
+  constexpr int kSleepsForTaking = 100'000, kSleepsForGate = 10'000;  // 10 s, 1 s
+  for (int looks = 0;; ++looks) {
+    const bool taking = LoadAcquire(state.taking) != 0;
+    if (!taking && LoadAcquire(state.gate) != Gate::kInside) return;
+    if (looks < kYields) {
+      sys::Yield();
+      continue;
+    }
+    if (looks >= kYields + (taking ? kSleepsForTaking : kSleepsForGate) || ThreadIsGone(LoadRelaxed(state.tid))) return;
+    Sleep(kSleepNs);
+  }
+}
 
 }  // namespace
 
@@ -104,20 +126,24 @@ ThreadState* ThreadStates::TakeEnded() {
 
 // Dekker's pattern with its two halves of unequal cost: an event stores its mark and then looks whether it may go on
 // (with no fence between: it runs a billion times), we have stored that it may not and then look at the marks. The
-// kernel makes the fence for both, by running one on each processor that runs a thread of ours (membarrier(2)). So one
-// of the two sees the other's store.
+// kernel makes the fence for both, by running one on each processor that runs a thread of ours (membarrier(2)); one
+// that runs none had one when it last changed threads. So one of the two sees the other's store. A state that is not
+// on the list yet is added to it by a locked instruction, after which its thread looks.
+//
+// A kernel that will not do it (an old one, a sandbox) leaves the event's store in its processor's buffer while it
+// looks; buffers drain within microseconds, and we sleep a thousand of them.
+//
+// Each state has a patience of its own, or one that was abandoned would use up what the next needs; and it is measured
+// in looks, for while we ourselves wait for a processor, no time passes in which the other might have gone on.
 void ThreadStates::WaitForEventsInProgress(const ThreadState* self) const {
-  if (sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0) == -EPERM) {  // not registered for it yet
+  long fenced = sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
+  if (fenced == -EPERM) {  // not registered for it yet
     sys::Call(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
-    sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
+    fenced = sys::Call(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0);
   }
-  constexpr uint64_t kPatienceNs = 1'000'000'000;  // a thread that waits for a processor may take long
-  const uint64_t deadline = MonotonicNow() + kPatienceNs;
+  if (sys::IsError(fenced)) Sleep(1'000'000);
   for (const ThreadState* state = all_.load(std::memory_order_acquire); state != nullptr; state = state->next) {
-    const auto in_progress = [state] {
-      return LoadAcquire(state->taking) != 0 || LoadAcquire(state->gate) == Gate::kInside;
-    };
-    while (state != self && in_progress() && MonotonicNow() < deadline) sys::Yield();
+    if (state != self) WaitForEventInProgress(*state);
   }
 }
 

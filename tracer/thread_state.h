@@ -96,7 +96,7 @@ class ThreadStates {
 
   // Returns once every event has ended that was in progress on another thread, `self` being the calling one's state:
   // an event that begins later sees what was stored before the call. An event whose end never comes, because a signal
-  // handler left it by longjmp, is waited for a second.
+  // handler left it by longjmp, is waited for a second; for one that was taking a block, ten.
   void WaitForEventsInProgress(const ThreadState* self) const;
 
   static void RefreshName(ThreadState* state);

@@ -550,7 +550,18 @@ void Tracer::ResetPeak() {
 
 // A block is taken by a plain load and store (PointerMap), which is right as long as only its owner takes it. Here
 // blocks are taken that other threads are just freeing. So: from the first store on takings go through a lock; when
-// those are over that began before, this one has it.
+// those are over that began before, this one has it. Why each block is charged once:
+//
+//  - Takings: marked ones are waited for; later ones see `clearing_`, and then the lock, or see it gone (acquire), and
+//    with it that the block is. A thread without a state always takes the lock. realloc and `operator delete` take
+//    like free.
+//  - While we have the lock no block goes back to the allocator unless its record was gone before. So what stands at
+//    an address is the same block from our look to our taking, in the map's key and in the second map behind it.
+//  - Insertions go on. A block is counted before it is inserted, so what we find can be charged. An address that is
+//    inserted again was taken before, and so was not found by us, or has a record whose free was not seen: that is
+//    taken by an exchange, there and here.
+//  - Pages, pools' blocks and samples are always taken by an exchange, by everybody.
+//  - What realloc took out and puts back, because it failed, is live after us, and was never charged.
 void Tracer::Clear() {
   ThreadState* self = StateOfThisThread();
   if (!ready()) return;
