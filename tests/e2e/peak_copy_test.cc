@@ -3,11 +3,13 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <thread>
 
 #include "recording/builder.h"
+#include "recording/sampling.h"
 #include "report/load_profile.h"
 #include "tests/e2e/unharmed.h"
 #include "tests/support/paths.h"
@@ -104,6 +106,27 @@ TEST(PeakCopyTest, CopyingStaysWithinAHundredthOfTheRunAndTwoMilliseconds) {
   EXPECT_LE(header.peak_copy_ns, elapsed_ns / 100 + 2'000'000 + last);
 }
 
+// Of samples the copy is as the recording is: totals of what was counted, lines by estimate. Two blocks in three of the
+// program are below the interval.
+TEST(PeakCopyTest, OfSamplesTheLinesAreEstimatesAndTheTotalIsExact) {
+  const Recorded run =
+      RecordUnharmed("traps/peak_in_the_middle", {.args = {"50000000", "1"}, .env = {{"ALLOCLINE_SAMPLE", "64K"}}});
+  const Recording& recording = run.main().recording();
+  ASSERT_TRUE(recording.peak_copy().has_value());
+  const std::vector<SiteCounters> live = recording.CountersAtPeak();
+  const auto total = static_cast<double>(recording.Totals(live).live_bytes());
+  EXPECT_NEAR(total, static_cast<double>(recording.peak_bytes()), 0.01 * total + 2.0 * kSlack);
+  double estimated = 0, exact = 0, variance = 0;
+  for (SiteId site = 1; site < live.size(); ++site) {
+    const uint64_t interval = recording.SampleInterval(site);
+    const int64_t bytes = live[site].live_bytes(), blocks = live[site].live_blocks();
+    (interval == 0 ? exact : estimated) += static_cast<double>(bytes);
+    if (interval != 0) variance += EstimateVariance(bytes, blocks, interval);
+  }
+  ASSERT_GT(variance, 0);
+  EXPECT_NEAR(estimated, total - exact, 6 * std::sqrt(variance));
+}
+
 // ---------------------------------------------------------------- the command line
 
 class PeakCommandTest : public ::testing::Test {
@@ -147,6 +170,13 @@ TEST_F(PeakCommandTest, TopDiffSnapshotAndInfoTakeThePeakForALabel) {
               ContainsRegex("peak_in_the_middle.cc:[0-9]+: size=4[78]\\.[0-9] MiB"));
   EXPECT_GT(Json::parse(Allocline({"info", "--json", "--no-symbols", peak}).out)["live_bytes"], 49'000'000);
   EXPECT_EQ(ExitCodeOf(Allocline({"top", peak, "--by", "thread"})), 1);
+}
+
+TEST_F(PeakCommandTest, OfSamplesThePeakIsPrintedWithItsError) {
+  Run({"-q", "--sample=64K", "--", program_, "50000000", "1"});
+  EXPECT_THAT(Allocline({"top", OnlyRecording() + "@peak"}).out,
+              AllOf(HasSubstr("sampled, one in 64.0 KiB"),
+                    ContainsRegex("peak_in_the_middle.cc:[0-9]+: size=[45][0-9.]+ MiB ±[0-9.]+ [KM]iB, count=")));
 }
 
 TEST_F(PeakCommandTest, ASnapshotThatIsCalledPeakComesFirst) {
