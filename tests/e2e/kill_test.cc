@@ -2,11 +2,13 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <random>
 #include <string>
 #include <thread>
 
+#include "report/load_profile.h"
 #include "tests/e2e/publishing_program.h"
 
 namespace allocline::testing {
@@ -51,6 +53,41 @@ TEST(KillTest, AtAHundredMomentsTheRecordingIsWithinOneAllocationPerThreadOfTheT
   EXPECT_GT(largest_live, 10 * kOneAllocationEach) << "so little was live that the bound means nothing";
   printf("largest difference %ld of at most %ld bytes; most live %ld\n", static_cast<long>(largest_difference),
          static_cast<long>(kOneAllocationEach), static_cast<long>(largest_live));
+}
+
+// Sampled, the total is as exact, in bytes as the allocator rounds them; the lines are estimates, and say how good.
+TEST(KillTest, WhileBlocksAreSampledTheTotalIsTheTruthAndTheLinesAreWithinTheirError) {
+  std::mt19937 random(Seed());
+  const std::vector<Marker> markers = ReadMarkers(ProgramSources() + "/traps/publishes_truth.cc");
+  constexpr int64_t kOneAllocationEach = int64_t{kPublishingThreads} * kLargestBlock;
+  int within_error = 0;
+  constexpr int kRounds = 20;
+  for (int i = 0; i < kRounds; ++i) {
+    SCOPED_TRACE(i);
+    TempDir directory;
+    PublishingProgram program(directory, random(), {}, {{"ALLOCLINE_SAMPLE", "4096"}});
+    ASSERT_TRUE(program.WaitForOperations(1000));
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 40000));
+    program.Kill();
+    const RecordedProcess process(RecordingsIn(directory.path()).front(), markers);
+    const format::FileHeader& header = process.recording().header();
+    EXPECT_TRUE(header.state & format::kStateSampled);
+    EXPECT_FALSE(header.state & format::kStateExited);
+    const auto live = static_cast<int64_t>(process.recording().live_bytes());
+    EXPECT_GE(live, program.live_bytes() - kOneAllocationEach);
+    EXPECT_LE(live, program.live_bytes() * 5 / 4 + kOneAllocationEach) << "more than rounding explains";
+    const absl::StatusOr<Profile> profile = LoadProfile(process.recording(), nullptr, {});
+    ASSERT_TRUE(profile.ok()) << profile.status();
+    double variance = 0, estimate = 0;
+    for (const Site& site : profile->sites()) {
+      variance += site.variance;
+      estimate += static_cast<double>(site.live_bytes);  // blocks of 4096 bytes and more are exact
+    }
+    EXPECT_GT(variance, 0);
+    within_error += std::abs(estimate - static_cast<double>(live)) <=
+                    3 * std::sqrt(variance) + static_cast<double>(kOneAllocationEach);
+  }
+  EXPECT_GE(within_error, kRounds - 1);
 }
 
 TEST(KillTest, WhileTheProgramStartsARecordingIsWholeOrNotThereYet) {

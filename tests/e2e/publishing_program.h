@@ -9,10 +9,12 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "tests/programs/traps/published_truth.h"
 #include "tests/support/paths.h"
@@ -22,8 +24,9 @@ namespace allocline::testing {
 
 class PublishingProgram {
  public:
-  // Recordings go to `directory`. `in_child` as in Command.
-  PublishingProgram(const TempDir& directory, unsigned seed, std::function<void()> in_child = {}) {
+  // Recordings go to `directory`. `in_child` as in Command. `settings`: more of the environment.
+  PublishingProgram(const TempDir& directory, unsigned seed, std::function<void()> in_child = {},
+                    const std::map<std::string, std::string>& settings = {}) {
     std::string file = directory.WriteFile("truth", std::string(sizeof(PublishedTruth), '\0'));
     chmod(file.c_str(), 0666);
     int fd = open(file.c_str(), O_RDWR | O_CLOEXEC);
@@ -31,8 +34,10 @@ class PublishingProgram {
     close(fd);
     if (pages == MAP_FAILED) throw std::runtime_error("cannot map the truth");
     truth_ = static_cast<PublishedTruth*>(pages);
+    std::map<std::string, std::string> environment = TracingEnvironment(directory.path());
+    environment.insert(settings.begin(), settings.end());
     process_ = std::make_unique<Process>(Command{.argv = {TrapPath("publishes_truth"), file, std::to_string(seed)},
-                                                 .env = TracingEnvironment(directory.path()),
+                                                 .env = std::move(environment),
                                                  .in_child = std::move(in_child)});
   }
   ~PublishingProgram() {
