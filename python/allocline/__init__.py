@@ -26,6 +26,7 @@ from typing import Any, Optional, Tuple
 
 from . import _tracer
 from ._snapshot import MALLOC_DOMAIN, MMAP_DOMAIN, PYTHON_DOMAIN, Error, Row, Snapshot
+from ._snapshot import _HAS_TOTAL_NFRAME, _UNKNOWN
 from ._snapshot import MAX_FRAMES as _MAX_FRAMES
 from ._snapshot import take as _take
 from ._tracer import is_tracing
@@ -122,8 +123,8 @@ def _get_traces() -> Any:
 
 
 def take_snapshot() -> Snapshot:
-    """A snapshot of the live blocks. This takes a copy of counters, not of blocks: a millisecond or so. Rows are read
-    when they are needed, which runs the program `allocline`."""
+    """A snapshot of the live blocks. This copies counters, not blocks: some milliseconds. Rows are read when they
+    are needed, which runs the program `allocline`."""
     if not is_tracing():
         if _tracer.table is None:
             raise NotTracedError()
@@ -132,10 +133,17 @@ def take_snapshot() -> Snapshot:
 
 
 def get_object_traceback(obj: object) -> Optional[Traceback]:
-    """Where `obj` was allocated; None if that was not recorded."""
+    """Where `obj` was allocated: at most 64 lines of Python, and no more than get_traceback_limit(). None if that was
+    not recorded, as of objects older than the tracing."""
     if not is_tracing():
         return None
-    return None
+    with _unseen:
+        found = _tracer.lines_of_object(id(obj))
+        if found is None:
+            return None
+        lines, total = found
+        frames = tuple(lines[:get_traceback_limit()]) or (_UNKNOWN,)
+        return Traceback(frames, total) if _HAS_TOTAL_NFRAME else Traceback(frames)
 
 
 def checkpoint(label: str, rows: Optional[int] = None) -> bool:

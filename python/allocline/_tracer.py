@@ -15,7 +15,7 @@ except ImportError:  # a Python built without libffi
     ctypes = None  # type: ignore[assignment]
 
 ROWS_NOT_GIVEN = 2**64 - 1
-BLOCK_FRAMES = 64
+_BLOCK_FRAMES = 64
 
 
 def _find() -> Optional[Any]:
@@ -49,6 +49,8 @@ def _find() -> Optional[Any]:
             ("log_memory_usage", long(ctypes.c_int, ctypes.c_char_p)),
             ("log_top", long(ctypes.c_int, ctypes.c_char_p, ctypes.c_uint)),
             ("recording_path", quick(ctypes.c_char_p)),
+            ("traces_python", quick(ctypes.c_int)),
+            ("lookup_python", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)),
         ]
 
     get.restype = ctypes.POINTER(Table)
@@ -108,6 +110,28 @@ def traced_memory() -> "tuple[int, int]":
         return current.value, peak.value
     finally:
         end_unseen()
+
+
+def lines_of_object(address: int) -> "Optional[tuple[list[tuple[str, int]], int]]":
+    """The lines of Python that led to the allocation of the object at `address`, most recent first, at most 64 of them,
+    and how many there were. None if the object is not known."""
+    if table is None or not hasattr(table, "lookup_python"):
+        return None
+
+    class Line(ctypes.Structure):
+        _fields_ = [("file", ctypes.c_void_p), ("function", ctypes.c_void_p), ("file_bytes", ctypes.c_uint32),
+                    ("function_bytes", ctypes.c_uint32), ("line", ctypes.c_int32), ("reserved", ctypes.c_uint32)]
+
+    class Block(ctypes.Structure):
+        _fields_ = [("bytes", ctypes.c_uint64), ("domain", ctypes.c_uint32), ("depth", ctypes.c_uint32),
+                    ("lines", Line * _BLOCK_FRAMES)]
+
+    block = Block()
+    if table.lookup_python(address, ctypes.byref(block)) != 0:
+        return None
+    lines = [(ctypes.string_at(line.file, line.file_bytes).decode("utf-8", "replace"), max(line.line, 0))
+             for line in block.lines[:block.depth]]
+    return lines, block.depth
 
 
 def recording_path() -> bytes:
