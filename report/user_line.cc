@@ -168,7 +168,7 @@ UserLineRule::Claim UserLineRule::ClaimOf(const Location& location) const {
     case FrameRole::kSynthetic:
       return Claim::kNone;
     case FrameRole::kLibrary:
-      return Claim::kStandIn;
+      return location.python && location.file.starts_with("<frozen importlib.") ? Claim::kImport : Claim::kStandIn;
     case FrameRole::kUser:
       break;
   }

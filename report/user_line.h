@@ -60,6 +60,7 @@ class UserLineRule {
   // What a frame has to offer for its stack's line: the highest wins, and of equals the innermost.
   enum class Claim : uint8_t {
     kNone,          // an allocator entry, or no code
+    kImport,        // what import itself runs: whose module it is says the frame further out
     kStandIn,       // a library
     kUser,          // native code of the user's
     kChosen,        // the same, by --user-path

@@ -272,6 +272,14 @@ TEST(PythonUserLineTest, WithoutCodeOfTheUsersWhatIsInnermostStandsIn) {
             "/usr/lib/python3.11/zipfile.py");
 }
 
+TEST(PythonUserLineTest, WhatAnImportHoldsStandsWhereItIsWritten) {
+  const Location import = Python("<frozen importlib._bootstrap_external>", 729);
+  EXPECT_EQ(UserLineInPython({import, Python("/usr/lib/python3.11/enum.py", 3), import, Python("<frozen site>", 5)}),
+            "/usr/lib/python3.11/enum.py");
+  EXPECT_EQ(UserLineInPython({import, Python(kConnector, 1)}), kConnector);
+  EXPECT_EQ(UserLineInPython({import, Python("<frozen importlib._bootstrap>", 241)}), import.file);
+}
+
 TEST(PythonUserLineTest, AnInstructionOnNoLineIsStillOfItsFile) {
   EXPECT_EQ(UserLineInPython({Python(kConnector, 0), Python("/srv/app/main.py")}), kConnector);
 }
