@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "allocline/allocline.h"
+#include "recording/python_lines.h"
 #include "tracer/snapshot.h"
 #include "tracer/tracer.h"
 #include "tracer/usage_log.h"
@@ -64,6 +65,45 @@ int Lookup(const void* block, allocline_block* out) {
   return 0;
 }
 
+int TracesPython() {
+  if (!g_tracer.ready()) return 0;
+  return (LoadRelaxed(g_tracer.recording().header().python_state) & format::kPythonTraced) != 0;
+}
+
+void DescribeLine(format::Frame frame, allocline_python_line* out) {
+  const auto* record = reinterpret_cast<const format::CodeRecord*>(
+      g_tracer.recording().base(format::TableKind::kCodes) + format::CodeOf(frame) * 8);
+  const char* texts = reinterpret_cast<const char*>(record + 1);
+  out->file = texts;
+  out->file_bytes = record->file_bytes;
+  out->function = texts + record->file_bytes;
+  out->function_bytes = record->name_bytes;
+  const std::string_view table(out->function + record->name_bytes, record->line_table_bytes);
+  out->line = PythonLine(static_cast<format::LineTableKind>(record->line_table_kind), record->first_line, table,
+                         format::CodeOffsetOf(frame));
+  out->reserved = 0;
+}
+
+int LookupPython(const void* object, allocline_python_block* out) {
+  if (out == nullptr) return EINVAL;
+  *out = {};
+  const Block found = g_tracer.FindPythonObject(reinterpret_cast<uintptr_t>(object));
+  if (found.site == 0) return ENOENT;
+  out->bytes = found.bytes;
+  const SiteTable& sites = g_tracer.sites();
+  for (NodeId node = sites.NodeOf(found.site); node != kRootNode; node = sites.nodes()[node].parent) {
+    const format::Frame frame = LoadAcquire(sites.nodes()[node].frame);
+    if (!format::IsVirtual(frame)) continue;
+    if (format::KindOf(frame) == format::VirtualKind::kDomain) {
+      out->domain = static_cast<uint32_t>(format::PayloadOf(frame));
+    } else if (format::KindOf(frame) == format::VirtualKind::kPython) {
+      if (out->depth < ALLOCLINE_BLOCK_FRAMES) DescribeLine(frame, &out->lines[out->depth]);
+      ++out->depth;
+    }
+  }
+  return 0;
+}
+
 int Track(uint32_t domain, uintptr_t block, size_t bytes) { return g_tracer.Track(domain, block, bytes, HOOK_FRAME); }
 int Untrack(uint32_t domain, uintptr_t block) { return g_tracer.Untrack(domain, block); }
 const char* RecordingPath() { return g_tracer.ready() ? g_tracer.recording().path() : ""; }
@@ -71,6 +111,7 @@ const char* RecordingPath() { return g_tracer.ready() ? g_tracer.recording().pat
 constexpr allocline_api kApi = {
     sizeof(allocline_api), IsTracing,        Start,  Stop,  Clear,   TakeSnapshot,   TracedMemory, ResetPeak,
     TracerMemory,          IgnoreThisThread, Lookup, Track, Untrack, LogMemoryUsage, LogTop,       RecordingPath,
+    TracesPython,          LookupPython,
 };
 
 }  // namespace

@@ -13,9 +13,10 @@ namespace allocline {
 using format::ModuleRecord;
 using format::Segment;
 
-void ModuleList::Init(RecordingWriter* recording, const char* executable) {
+void ModuleList::Init(RecordingWriter* recording, const char* executable, void (*on_new_object)(const link_map*)) {
   recording_ = recording;
   executable_ = executable;
+  on_new_object_ = on_new_object;
   entries_ = static_cast<Entry*>(MapPages((kMaxModules + 1) * sizeof(Entry)));  // and one to fill in
 }
 
@@ -65,10 +66,16 @@ void ModuleList::Note(uintptr_t pc, bool* reused) {
 }
 
 void ModuleList::Register(uintptr_t pc, bool* reused) {
+  const link_map* added = RegisterLocked(pc, reused);
+  if (added != nullptr && on_new_object_ != nullptr) on_new_object_(added);
+}
+
+// Gives the object if it was not known.
+const link_map* ModuleList::RegisterLocked(uintptr_t pc, bool* reused) {
   LoadedObject object;
-  if (entries_ == nullptr || !FindObject(pc, &object)) return;  // code of no object: a JIT's
+  if (entries_ == nullptr || !FindObject(pc, &object)) return nullptr;  // code of no object: a JIT's
   SpinLockHolder lock(lock_);
-  if (!lock.held()) return;
+  if (!lock.held()) return nullptr;
   const uint32_t n = count_.load(std::memory_order_relaxed);
   Entry& entry = entries_[n];  // nobody looks at it yet
   entry.start = object.start;
@@ -82,7 +89,7 @@ void ModuleList::Register(uintptr_t pc, bool* reused) {
     Entry& other = entries_[i];
     if (!other.Overlaps(entry)) continue;
     if (!other.unloaded.load(std::memory_order_relaxed)) {
-      if (IsOf(object, other)) return;  // another thread was faster
+      if (IsOf(object, other)) return nullptr;  // another thread was faster
       MarkUnloaded(other);
     }
     if (other.generation >= entry.generation) entry.generation = other.generation + 1;
@@ -94,18 +101,19 @@ void ModuleList::Register(uintptr_t pc, bool* reused) {
     returned->link_map = entry.link_map;
     StoreRelaxed(returned->record->unloaded_ns, uint64_t{0});
     returned->unloaded.store(false, std::memory_order_release);
-    return;
+    return nullptr;
   }
   if (n == kMaxModules || entry.generation >= format::kNoGeneration) {
     recording_->CountDrop(format::DropReason::kRecordingFull, 0);
-    return;
+    return nullptr;
   }
   const char* path = object.map->l_name;
   if (path == nullptr || path[0] == '\0') path = executable_;
   entry.headers_hash = HashOfHeaders(object);
-  if (!WriteRecord(entry, path)) return;
+  if (!WriteRecord(entry, path)) return nullptr;
   // Release: whoever sees the new count sees the entry. Pairs with the acquire in FindMapped().
   count_.store(n + 1, std::memory_order_release);
+  return object.map;
 }
 
 // Whether the object the loader has there is the one that was recorded. Its link_map alone does not tell: the next

@@ -20,6 +20,7 @@
 #define ALLOCLINE_TRACER_MODULE_LIST_H_
 
 #include <dlfcn.h>
+#include <link.h>
 
 #include <atomic>
 #include <cstdint>
@@ -35,7 +36,8 @@ struct LoadedObject;
 class ModuleList {
  public:
   // `executable`: path of the program, for the loader calls it "". It must outlive this.
-  void Init(RecordingWriter* recording, const char* executable);
+  // `on_new_object` is called for each object that is noted for the first time, inside malloc, with no lock held.
+  void Init(RecordingWriter* recording, const char* executable, void (*on_new_object)(const link_map*) = nullptr);
   // In a forked child, after its tables were populated and before any other use.
   void InitAfterFork();
 
@@ -81,6 +83,7 @@ class ModuleList {
   }
   format::Frame FrameAfterUnload(uintptr_t pc, bool* reused);
   void Register(uintptr_t pc, bool* reused);
+  const link_map* RegisterLocked(uintptr_t pc, bool* reused);
   static bool IsOf(const LoadedObject& object, const Entry& entry);
   static bool IsSameFile(const LoadedObject& object, const Entry& entry);
   Entry* FindReturned(const LoadedObject& object);
@@ -89,6 +92,7 @@ class ModuleList {
 
   RecordingWriter* recording_ = nullptr;
   const char* executable_ = "";
+  void (*on_new_object_)(const link_map*) = nullptr;
   Entry* entries_ = nullptr;
   std::atomic<uint32_t> count_{0};
   std::atomic<bool> any_unloaded_{false};

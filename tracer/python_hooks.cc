@@ -171,7 +171,8 @@ int Check(void*) {
   if (!raw) Wrap<kRaw>();
   if (!mem) Wrap<kMem>();
   if (!obj) Wrap<kObj>();
-  if (!raw || !mem || !obj) g_tracer.OnPythonHooksReplaced();
+  // What went by RAW meanwhile came to malloc's hooks.
+  if (!mem || !obj) g_tracer.OnPythonHooksReplaced();
   return 0;
 }
 

@@ -65,7 +65,7 @@ bool Tracer::Start(const Settings& settings) {
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
   peak_copier_.Init(&recording_);
-  modules_.Init(&recording_, settings.executable);
+  modules_.Init(&recording_, settings.executable, [](const link_map* object) { g_tracer.OnNewObject(object); });
   if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
     return false;
   mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
@@ -110,6 +110,10 @@ void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, c
 void* Tracer::OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   EnterDomain(state, format::kDomainMalloc);
   TakeStack(state, hook);
+  if (__builtin_expect(HasPython(), 0)) {  // an interpreter was found just now
+    const PythonThread::Interned& mixed = MixedStack(state, format::kDomainMalloc);
+    return RecordIfKnown(state, mixed.counter, mixed.site, block, bytes);
+  }
   return RecordIfKnown(state, state->last.counter, state->last.site, block, bytes);
 }
 
@@ -651,6 +655,7 @@ void Tracer::BecomeChild() {
   }
   modules_.InitAfterFork();
   codes_.InitAfterFork();
+  python_lock_.Reset();
   if (!sites_.InitAfterFork() || !InitOrphans()) {
     ready_.store(false, std::memory_order_release);
     return;

@@ -198,6 +198,8 @@ class Tracer {
   uint64_t TracerMemory() const;
   // While blocks are sampled, only samples are found.
   Block Find(uint32_t domain, uintptr_t address);
+  // The block that holds an object of Python.
+  Block FindPythonObject(uintptr_t object);
   void OnThreadEnd(ThreadState* state) {
     if (state->gate != Gate::kWiped) threads_.Release(state);
   }
@@ -418,6 +420,7 @@ class Tracer {
   std::atomic<uint32_t> python_doubts_{0};  // stacks that did not look as they should
   std::atomic<bool> python_check_asked_for_{false};
   NodeId python_root_ = kRootNode;
+  SpinLock python_lock_;  // a leaf: while an interpreter is looked at and hooked
   PeakCopier peak_copier_;
   format::CounterChunk* orphans_ = nullptr;  // of thread record 0, group 0: added to by anyone
   std::atomic<uint32_t> clearing_{0};        // how many threads are in Clear(): then blocks are taken under the lock

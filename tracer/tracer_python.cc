@@ -52,6 +52,8 @@ constexpr uint32_t kSizeClasses = 32;
 
 void Tracer::OnNewObject(const link_map* object) {
   if (!HoldsPython(object)) return;
+  const SpinLockHolder lock(python_lock_);
+  if (!lock.held()) return;
   format::FileHeader& header = recording_.header();
   if (g_python.object != nullptr) {
     if (g_python.object != object) RefusePython(format::kPythonSecondRuntime);
@@ -65,8 +67,8 @@ void Tracer::OnNewObject(const link_map* object) {
   if (refused != 0) return RefusePython(refused);
   codes_.Init(&recording_);
   python_root_ = sites_.Child(kRootNode, MakeVirtualFrame(VirtualKind::kDomain, format::kDomainPython));
-  // Release: who sees the mode sees the rest. Whoever comes by a hook has been called by Python, which reads what we
-  // store next.
+  // Release: who sees the mode sees the rest; pairs with the fence in MakePythonThread(), which every thread passes.
+  // Whoever comes by a hook has been called by Python, which reads what we store next.
   mode_.fetch_or(kPython, std::memory_order_release);
   if (InstallPythonHooks()) {
     OrRelaxed(header.python_state, static_cast<uint32_t>(format::kPythonTraced));
@@ -104,6 +106,7 @@ inline PythonThread* Tracer::PythonOf(ThreadState* state) {
 }
 
 PythonThread* Tracer::MakePythonThread(ThreadState* state) {
+  std::atomic_thread_fence(std::memory_order_acquire);  // pairs with the release in OnNewObject()
   auto* python = static_cast<PythonThread*>(MapPages(RoundUpToPage(sizeof(PythonThread))));
   if (python == nullptr) return nullptr;
   python->Init(pthread_self(), python_root_);
@@ -418,6 +421,15 @@ void Tracer::OnPythonFree(void* block) {
 Block Tracer::FindPython(uintptr_t address) const {
   const Block small = python_blocks_.Find(address);
   return small.site != 0 ? small : python_others_.Find(address);
+}
+
+// In front of an object may lie what the garbage collector knows of it, and since 3.11 two more words.
+Block Tracer::FindPythonObject(uintptr_t object) {
+  for (uintptr_t before = 0; before <= 32; before += 16) {
+    const Block block = Find(format::kDomainMalloc, object - before);
+    if (block.site != 0 && block.bytes > before) return block;
+  }
+  return {};
 }
 
 // ---------------------------------------------------------------- arenas

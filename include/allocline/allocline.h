@@ -33,6 +33,24 @@ struct allocline_block {
   uintptr_t frames[ALLOCLINE_BLOCK_FRAMES]; /* return addresses, most recent first */
 };
 
+/* A line of Python. The texts are UTF-8, without a NUL at their end, and stay where they are. */
+struct allocline_python_line {
+  const char* file;
+  const char* function;
+  uint32_t file_bytes;
+  uint32_t function_bytes;
+  int32_t line; /* -1: the instruction is on none */
+  uint32_t reserved;
+};
+
+/* The live block of a Python object, as the tracer's lookup_python() tells it. */
+struct allocline_python_block {
+  uint64_t bytes;  /* as requested */
+  uint32_t domain; /* 0: malloc, 2: Python's own allocators, ... */
+  uint32_t depth;  /* in lines of Python; may be more than ALLOCLINE_BLOCK_FRAMES */
+  struct allocline_python_line lines[ALLOCLINE_BLOCK_FRAMES]; /* most recent first */
+};
+
 /* What the tracer offers. Grows at its end only; `size` tells how far it goes. */
 struct allocline_api {
   size_t size;
@@ -51,6 +69,11 @@ struct allocline_api {
   int (*log_memory_usage)(const char* label);
   int (*log_top)(const char* label, unsigned lines);
   const char* (*recording_path)(void);
+  /* 1 where the lines of Python are recorded. */
+  int (*traces_python)(void);
+  /* The live block that holds the object at this address. ENOENT if it is not one we know. Of Python it touches
+   * nothing, so it may be called with the GIL or without. */
+  int (*lookup_python)(const void* object, struct allocline_python_block* out);
 };
 
 /* The tracer in this process, or NULL. Looked for once: a tracer cannot come later. */
