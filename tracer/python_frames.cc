@@ -158,7 +158,7 @@ uintptr_t PythonThread::FindState(const PythonRuntime& python, uintptr_t holder)
 }
 
 // The state of a thread that does not hold the GIL. When the interpreter ends, it deletes those of its daemon threads
-// while they still run.
+// while they still run; see Tracer::WaitForReaders().
 uintptr_t PythonThread::DetachedState(const PythonRuntime& python) {
   if (python.is_finalizing != nullptr && python.is_finalizing() != 0) return 0;
   const auto state = reinterpret_cast<uintptr_t>(python.own_thread_state());

@@ -190,10 +190,15 @@ bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top);
 // What a thread knows of its Python frames. Made at its first one (Tracer::PythonOf()).
 class PythonThread {
  public:
+  // For the thread that is pthread_self() `self`. Also when a state is handed on to a new thread.
   void Init(uintptr_t self, NodeId domain) {
     self_ = self;
+    state_ = foreign_ = 0;
     root = domain;
+    stack.Forget();
   }
+  // What of it is written to as a rule: what lies in its tables, but for deep stacks.
+  static constexpr uint64_t kUsualBytes = 64 << 10;
   // The innermost frame of the calling thread. 0: it has none.
   __attribute__((always_inline)) uintptr_t Top(const PythonRuntime& python) {
     const uintptr_t state = python.holder != nullptr ? StateIfHolder(python) : AttachedState(python);

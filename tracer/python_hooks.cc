@@ -109,6 +109,7 @@ struct Hooks {
 
   static void Free(void*, void* block) {
     ThreadState* state = Tracer::this_thread;
+    if (kDomain == kRaw) g_tracer.OnRawPythonFree();
     // Blocks of RAW are never pymalloc's.
     if (kDomain == kRaw || __builtin_expect(state == nullptr || !g_tracer.OnUsualPythonFree(state, block), 0)) {
       g_tracer.OnPythonFree(block);

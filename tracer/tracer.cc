@@ -13,6 +13,7 @@
 #include "tracer/tracer.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 
@@ -251,7 +252,8 @@ ThreadState* Tracer::StateOfThisThread() {
   state = threads_.Acquire(ThreadKind::kThread);
   this_thread = state;
   if (state == nullptr) return nullptr;
-  if (__builtin_expect(this_thread_is_ignored, 0)) state->gate = Gate::kIgnored;  // in the parent, before it forked
+  if (state->python != nullptr) state->python->Init(pthread_self(), python_root_);  // handed on
+  if (__builtin_expect(this_thread_is_ignored, 0)) state->gate = Gate::kIgnored;    // in the parent, before it forked
   OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateActive));
   CallAtThreadEnd(state);
   return state;

@@ -121,6 +121,10 @@ class Tracer {
   // `state` is this_thread, not null.
   __attribute__((always_inline)) bool OnUsualPythonFree(ThreadState* state, void* block);
   void OnPythonFree(void* block);
+  // Before the RAW domain gives a block back, whose owner may be the interpreter that ends.
+  void OnRawPythonFree() {
+    if (__builtin_expect(g_python.is_finalizing != nullptr && g_python.is_finalizing() != 0, 0)) WaitForReaders();
+  }
   // For realloc, as TakeOut() and what follows it.
   struct PythonLeaving {
     PythonBlockMap::Place place;
@@ -341,6 +345,7 @@ class Tracer {
   Block FindPython(uintptr_t address) const;
   uint64_t UsablePythonBytes(uintptr_t block) const;
   void CheckPythonSoon();
+  void WaitForReaders();
   void RefusePython(uint32_t why);
   void NotePythonUnload();
 
@@ -419,6 +424,8 @@ class Tracer {
   std::atomic<PythonFrames> python_frames_{PythonFrames::kUnknown};
   std::atomic<uint32_t> python_doubts_{0};  // stacks that did not look as they should
   std::atomic<bool> python_check_asked_for_{false};
+  std::atomic<bool> python_ends_{false};
+  std::atomic<uint64_t> python_threads_{0};  // PythonThreads there are
   NodeId python_root_ = kRootNode;
   SpinLock python_lock_;  // a leaf: while an interpreter is looked at and hooked
   PeakCopier peak_copier_;

@@ -99,6 +99,17 @@ inline void Tracer::CheckPythonSoon() {
   if (SchedulePythonCheck()) python_check_asked_for_.store(true, std::memory_order_relaxed);
 }
 
+// The interpreter that ends deletes the states of its daemon threads, which may be in the middle of native code that
+// allocates, and then of reading their own frames. From when it says that it is ending no thread without the GIL begins
+// to (PythonThread::DetachedState()), so it is enough to wait once for those that have begun: before the first block is
+// given back that could be a state, which come from RAW. The two sides are Dekker's: a thread closes its gate and then
+// looks whether the interpreter is ending; here it is ending, and then gates are looked at.
+void Tracer::WaitForReaders() {
+  if (python_ends_.exchange(true, std::memory_order_relaxed)) return;
+  ThreadState* self = StateOfThisThread();
+  if (ready()) threads_.WaitForEventsInProgress(self);
+}
+
 // ---------------------------------------------------------------- the thread's Python stack
 
 inline PythonThread* Tracer::PythonOf(ThreadState* state) {
@@ -110,6 +121,7 @@ PythonThread* Tracer::MakePythonThread(ThreadState* state) {
   auto* python = static_cast<PythonThread*>(MapPages(RoundUpToPage(sizeof(PythonThread))));
   if (python == nullptr) return nullptr;
   python->Init(pthread_self(), python_root_);
+  python_threads_.fetch_add(1, std::memory_order_relaxed);
   return state->python = python;
 }
 
