@@ -31,6 +31,8 @@ ArenaAllocator g_next_arenas;
 struct {
   void (*get_allocator)(int domain, Allocator*);
   void (*set_allocator)(int domain, const Allocator*);
+  void (*get_arenas)(ArenaAllocator*);
+  void (*set_arenas)(const ArenaAllocator*);
   int (*add_pending_call)(int (*)(void*), void*);
 } g_api;
 
@@ -147,6 +149,16 @@ void FreeArena(void*, void* arena, size_t bytes) {
   g_next_arenas.free(g_next_arenas.context, arena, bytes);
 }
 
+// Nobody wraps these, so that ours are there tells that we are.
+void WrapArenas() {
+  ArenaAllocator present{};
+  g_api.get_arenas(&present);
+  if (present.alloc == &AllocateArena) return;
+  g_next_arenas = present;
+  const ArenaAllocator ours = {present.context, AllocateArena, FreeArena};
+  g_api.set_arenas(&ours);
+}
+
 // ---------------------------------------------------------------- the check
 
 template <int kDomain>
@@ -164,6 +176,7 @@ bool IsReached(const char* allocate, const char* release) {
 
 // With the GIL, on the main thread, between two instructions of Python code. What is allocated here is not recorded.
 int Check(void*) {
+  g_tracer.OnPythonCheck();
   const Tracer::Ignored ignored;
   if (!ignored.possible()) return 0;
   const bool raw = IsReached<kRaw>("PyMem_RawMalloc", "PyMem_RawFree");
@@ -172,6 +185,7 @@ int Check(void*) {
   if (!raw) Wrap<kRaw>();
   if (!mem) Wrap<kMem>();
   if (!obj) Wrap<kObj>();
+  WrapArenas();
   // What went by RAW meanwhile came to malloc's hooks.
   if (!mem || !obj) g_tracer.OnPythonHooksReplaced();
   return 0;
@@ -181,18 +195,14 @@ int Check(void*) {
 
 bool InstallPythonHooks() {
   const link_map* python = g_python.object;
-  void (*get_arenas)(ArenaAllocator*) = nullptr;
-  void (*set_arenas)(const ArenaAllocator*) = nullptr;
   if (!BindExport(python, "PyMem_GetAllocator", g_api.get_allocator) ||
       !BindExport(python, "PyMem_SetAllocator", g_api.set_allocator) ||
-      !BindExport(python, "PyObject_GetArenaAllocator", get_arenas) ||
-      !BindExport(python, "PyObject_SetArenaAllocator", set_arenas)) {
+      !BindExport(python, "PyObject_GetArenaAllocator", g_api.get_arenas) ||
+      !BindExport(python, "PyObject_SetArenaAllocator", g_api.set_arenas)) {
     return false;
   }
   BindExport(python, "Py_AddPendingCall", g_api.add_pending_call);
-  get_arenas(&g_next_arenas);
-  const ArenaAllocator arenas = {g_next_arenas.context, AllocateArena, FreeArena};
-  set_arenas(&arenas);
+  WrapArenas();
   Wrap<kRaw>();
   Wrap<kMem>();
   Wrap<kObj>();

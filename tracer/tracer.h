@@ -140,6 +140,8 @@ class Tracer {
   void PutBackPython(ThreadState* state, void* block, const PythonLeaving& leaving);
   void OnPythonArena(void* arena, size_t bytes);
   void OnPythonArenaGone(void* arena, size_t bytes);
+  // From a pending call: of a new interpreter, or of one that was initialized again.
+  void OnPythonCheck() { python_ends_.store(false, std::memory_order_relaxed); }
   void OnPythonHooksReplaced();
 
   // While one exists, what the thread's allocations are part of something that is counted otherwise.

@@ -106,6 +106,7 @@ inline void Tracer::CheckPythonSoon() {
 // looks whether the interpreter is ending; here it is ending, and then gates are looked at.
 void Tracer::WaitForReaders() {
   if (python_ends_.exchange(true, std::memory_order_relaxed)) return;
+  python_check_asked_for_.store(false, std::memory_order_relaxed);  // should there be another interpreter after it
   ThreadState* self = StateOfThisThread();
   if (ready()) threads_.WaitForEventsInProgress(self);
 }
