@@ -110,5 +110,17 @@ TEST_P(EveryPythonTest, ItsOwnTestsOfTracemallocPassUnderTheTracer) {
   }
 }
 
+TEST_P(EveryPythonTest, ItsOwnTestsOfTracemallocPassOnThePackage) {
+  for (const Python& python : pythons_) {
+    if (!HasItsOwnTests(python)) {
+      fmt::print("skipped: {} comes without its tests (Lib/test)\n", python.path);
+      continue;
+    }
+    const Outcome outcome = RunProgram(Traced(python, {Script("cpython_tests.py")}, {"--start-stopped"}));
+    ExpectSuccess(python, outcome);
+    fmt::print("{}:\n{}", python.path, outcome.out);
+  }
+}
+
 }  // namespace
 }  // namespace allocline::testing

@@ -1,5 +1,6 @@
 """The package in a process that runs under `allocline run`."""
 import ctypes
+import gc
 import os
 import subprocess
 import sys
@@ -147,6 +148,44 @@ class Snapshots(unittest.TestCase):
         child = subprocess.Popen(["sleep", "0.3"])
         allocline.take_snapshot().statistics("lineno")
         self.assertEqual(child.wait(), 0)
+
+
+class Plain:
+    pass
+
+
+class WithWeakReferences:
+    __slots__ = ("__weakref__", "name")
+
+
+class Objects(unittest.TestCase):
+    def test_every_kind_of_object_knows_its_line(self):
+        gc.collect()  # empties the free lists: an object out of one is at the line its memory was allocated for
+        made = [bytes(5000), 10**50, 1.5 * len(HERE), [1, 2, HERE], {"a": HERE}, {HERE}, (HERE, HERE + "x"), Plain(),
+                WithWeakReferences(), lambda: HERE, (each for each in HERE), HERE + "y"]; line = line_here(-1)
+        for each in made:
+            traceback = allocline.get_object_traceback(each)
+            self.assertIsNotNone(traceback, type(each))
+            self.assertIn((os.path.abspath(traceback[-1].filename), traceback[-1].lineno),
+                          [(HERE, line), (HERE, line + 1)], type(each))
+        self.assertGreater(len(traceback), 5)
+
+    def test_there_is_none_of_objects_that_are_older_or_not_traced(self):
+        allocline.clear_traces()
+        for each in None, sys, unittest.TestCase, "a constant", 5, HERE:
+            self.assertIsNone(allocline.get_object_traceback(each), repr(each))
+
+    def test_the_limit_of_start_holds(self):
+        def nested():
+            return bytes(900)
+
+        allocline.stop()
+        allocline.start(2)
+        try:
+            self.assertEqual(len(allocline.get_object_traceback(nested())), 2)
+        finally:
+            allocline.stop()
+            allocline.start(65535)
 
 
 class Figures(unittest.TestCase):
