@@ -1,0 +1,438 @@
+// What the tracer keeps of an interpreter, beside plain models of it: the map of blocks in arenas, the table of codes,
+// the last stack of frames. The objects of Python are made up, laid out as CPython 3.8's or 3.12's are.
+#include <dlfcn.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <array>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "recording/python_lines.h"
+#include "tests/tracer/recording_fixture.h"
+#include "tracer/elf_exports.h"
+#include "tracer/python_block_map.h"
+#include "tracer/python_codes.h"
+#include "tracer/python_frames.h"
+
+namespace allocline::testing {
+namespace {
+
+using ::testing::IsEmpty;
+
+bool operator==(const Block& a, const Block& b) { return a.site == b.site && a.bytes == b.bytes; }
+
+// ---------------------------------------------------------------- exports
+
+TEST(ElfExportsTest, WhatIsFoundIsWhatDlsymFinds) {
+  void* libc = dlopen("libc.so.6", RTLD_NOW);
+  link_map* object = nullptr;
+  ASSERT_EQ(dlinfo(libc, RTLD_DI_LINKMAP, &object), 0);
+  for (const char* name : {"qsort", "getenv", "environ", "fopen", "posix_memalign", "mallopt", "pthread_create"}) {
+    EXPECT_EQ(FindExport(object, name).address, reinterpret_cast<uintptr_t>(dlsym(libc, name))) << name;
+  }
+  EXPECT_GT(FindExport(object, "qsort").bytes, 0);
+  for (const char* name : {"PyMem_SetAllocator", "", "qsor", "qsortt", "errno"}) {  // the last is thread-local
+    EXPECT_EQ(FindExport(object, name).address, 0) << name;
+  }
+}
+
+// ---------------------------------------------------------------- blocks in arenas
+
+constexpr uintptr_t kArena = 0x7f1200100000;  // of 1 MiB; the next one lies over the border of a region of 32 MiB
+constexpr uint64_t kArenaBytes = 1 << 20;
+constexpr uintptr_t kArenaAcrossRegions = 0x7f1201f80000;
+
+class PythonBlockMapTest : public ::testing::Test {
+ protected:
+  PythonBlockMapTest() {
+    EXPECT_TRUE(map_.Init());
+    EXPECT_TRUE(map_.AddArena(kArena, kArenaBytes));
+    EXPECT_TRUE(map_.AddArena(kArenaAcrossRegions, kArenaBytes));
+  }
+  std::map<uintptr_t, Block> All() {
+    std::map<uintptr_t, Block> all;
+    map_.ForEach([&](uintptr_t address, Block block) { all[address] = block; });
+    return all;
+  }
+  Block Take(uintptr_t address, bool* was_code) { return PythonBlockMap::Take(map_.PlaceOf(address), was_code); }
+  bool Insert(uintptr_t address, uint32_t site, uint64_t bytes) {
+    return PythonBlockMap::InsertUsual(map_.PlaceOf(address), site, bytes);
+  }
+
+  PythonBlockMap map_;
+};
+
+TEST_F(PythonBlockMapTest, ItHoldsWhatAPlainMapHolds) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  std::map<uintptr_t, Block> model;
+  for (int i = 0; i < 100'000; ++i) {
+    const uintptr_t address = (random() % 2 != 0 ? kArena : kArenaAcrossRegions) + random() % (kArenaBytes / 16) * 16;
+    const Block block = {1 + static_cast<uint32_t>(random()) % PythonBlockMap::kMaxSite, 1 + random() % 512};
+    if (model.count(address) == 0) {
+      ASSERT_TRUE(Insert(address, block.site, block.bytes));
+      model[address] = block;
+    } else {
+      ASSERT_FALSE(Insert(address, block.site, block.bytes)) << "a block stands there";
+      bool was_code = true;
+      ASSERT_TRUE(map_.Find(address) == model[address]);
+      ASSERT_TRUE(Take(address, &was_code) == model[address]);
+      ASSERT_FALSE(was_code);
+      ASSERT_EQ(map_.Find(address).site, 0u);
+      model.erase(address);
+    }
+  }
+  const auto all = All();
+  ASSERT_EQ(all.size(), model.size());
+  for (const auto& [address, block] : model) ASSERT_TRUE(all.at(address) == block);
+}
+
+TEST_F(PythonBlockMapTest, WhatDoesNotFitOrIsInNoArenaIsRefused) {
+  EXPECT_FALSE(Insert(kArena - 16, 1, 16));
+  EXPECT_FALSE(Insert(kArena + kArenaBytes, 1, 16));
+  EXPECT_FALSE(Insert(uintptr_t{1} << 47, 1, 16));
+  EXPECT_FALSE(Insert(kArena, PythonBlockMap::kMaxSite + 1, 16));
+  EXPECT_FALSE(Insert(kArena, 1, 513));
+  EXPECT_FALSE(Insert(kArena, 1, 0));
+  EXPECT_THAT(All(), IsEmpty());
+  map_.RemoveArena(kArena, kArenaBytes);
+  EXPECT_FALSE(Insert(kArena, 1, 16));
+}
+
+TEST_F(PythonBlockMapTest, TheMarkOfACodeStaysWhenItsBlockIsForgottenAndGoesWhenItIsFreed) {
+  ASSERT_TRUE(Insert(kArena + 160, 7, 176));
+  ASSERT_TRUE(map_.MarkCode(kArena + 160));
+  ASSERT_TRUE(map_.MarkCode(kArena + 320)) << "a block that is not recorded";
+  ASSERT_FALSE(map_.MarkCode(kArena - 320));
+  EXPECT_EQ(All().size(), 1u);
+  map_.TakeAll([](uintptr_t, Block block) { EXPECT_TRUE((block == Block{7, 176})); });
+  EXPECT_THAT(All(), IsEmpty());
+  for (const uintptr_t address : {kArena + 160, kArena + 320}) {
+    bool was_code = false;
+    EXPECT_EQ(Take(address, &was_code).site, 0u);
+    EXPECT_TRUE(was_code);
+    EXPECT_EQ(Take(address, &was_code).site, 0u);
+    EXPECT_FALSE(was_code);
+  }
+}
+
+// ---------------------------------------------------------------- objects of Python
+
+PythonLayout LayoutOf3_8() {
+  PythonLayout l{};
+  l.previous = 24;
+  l.code = 32;
+  l.instruction = 104;
+  l.instruction_mask = 0xffffffff;
+  l.bytes_per_instruction = 1;
+  l.first_shim_owner = 255;
+  l.co_filename = 104;
+  l.co_name = 112;
+  l.co_line_table = 120;
+  l.co_first_line = 40;
+  l.line_table_kind = format::LineTableKind::kLnotab;
+  l.type = 8;
+  l.str_length = 16;
+  l.str_state = 32;
+  l.str_ascii = 48;
+  l.str_compact = 72;
+  l.bytes_size = 16;
+  l.bytes_data = 32;
+  return l;
+}
+
+PythonLayout LayoutOf3_12() {
+  PythonLayout l = LayoutOf3_8();
+  l.previous = 8;
+  l.code = 0;
+  l.instruction = 56;
+  l.instruction_is_pointer = true;
+  l.instruction_mask = ~uint64_t{0};
+  return l;
+}
+
+// An object, word by word.
+class Object {
+ public:
+  explicit Object(size_t bytes) : words_(bytes / 8 + 2) {}
+  template <typename T>
+  void Put(uint16_t offset, T value) {
+    memcpy(reinterpret_cast<char*>(words_.data()) + offset, &value, sizeof value);
+  }
+  uintptr_t address() const { return reinterpret_cast<uintptr_t>(words_.data()); }
+
+ private:
+  std::vector<uint64_t> words_;
+};
+
+template <typename Character>
+Object Str(const PythonLayout& layout, const std::vector<Character>& text, bool ascii) {
+  Object object(layout.str_compact + (text.size() + 1) * sizeof(Character));
+  object.Put<uint64_t>(layout.str_length, text.size());
+  object.Put<uint32_t>(layout.str_state, sizeof(Character) << 2 | 1u << 5 | (ascii ? 1u << 6 : 0));
+  for (size_t i = 0; i < text.size(); ++i) {
+    object.Put(static_cast<uint16_t>((ascii ? layout.str_ascii : layout.str_compact) + i * sizeof(Character)), text[i]);
+  }
+  return object;
+}
+Object Str(const PythonLayout& layout, const std::string& text) {
+  return Str(layout, std::vector<uint8_t>(text.begin(), text.end()), /*ascii=*/true);
+}
+
+struct Code {
+  Code(const PythonLayout& layout, Object file_name, Object qualified_name, int32_t first_line,
+       const std::string& line_table)
+      : file(std::move(file_name)), name(std::move(qualified_name)), lines(48 + line_table.size()), object(200) {
+    lines.Put<uint64_t>(layout.bytes_size, line_table.size());
+    for (size_t i = 0; i < line_table.size(); ++i) {
+      lines.Put(static_cast<uint16_t>(layout.bytes_data + i), line_table[i]);
+    }
+    object.Put(layout.co_filename, file.address());
+    object.Put(layout.co_name, name.address());
+    object.Put(layout.co_line_table, lines.address());
+    object.Put(layout.co_first_line, first_line);
+  }
+  Object file, name, lines, object;
+};
+
+class PythonCodesTest : public ::testing::Test {
+ protected:
+  PythonCodesTest() { codes_.Init(&written_.writer()); }
+  Code Make(const std::string& file, const std::string& name, int32_t line, const std::string& table = "\4\1") {
+    return Code(layout_, Str(layout_, file), Str(layout_, name), line, table);
+  }
+  uint64_t IdOf(const Code& code, bool* is_new) { return codes_.IdOf(layout_, code.object.address(), is_new); }
+  uint64_t IdOf(const Code& code) {
+    bool is_new = false;
+    return IdOf(code, &is_new);
+  }
+  const format::CodeRecord* RecordOf(uint64_t id) {
+    return reinterpret_cast<const format::CodeRecord*>(written_.writer().base(format::TableKind::kCodes) + id * 8);
+  }
+  std::string FileOf(uint64_t id) {
+    return {reinterpret_cast<const char*>(RecordOf(id) + 1), RecordOf(id)->file_bytes};
+  }
+  std::string NameOf(uint64_t id) {
+    return {reinterpret_cast<const char*>(RecordOf(id) + 1) + RecordOf(id)->file_bytes, RecordOf(id)->name_bytes};
+  }
+
+  WrittenRecording written_;
+  const PythonLayout layout_ = LayoutOf3_8();
+  PythonCodes codes_;
+};
+
+TEST_F(PythonCodesTest, ARecordHoldsWhatIsNeededToFindTheLine) {
+  const Code code = Make("/app/connector.py", "Source.fetch", 40, {"\6\1\10\2"});
+  bool is_new = false;
+  const uint64_t id = IdOf(code, &is_new);
+  EXPECT_TRUE(is_new);
+  EXPECT_EQ(FileOf(id), "/app/connector.py");
+  EXPECT_EQ(NameOf(id), "Source.fetch");
+  const format::CodeRecord* record = RecordOf(id);
+  const std::string_view table(reinterpret_cast<const char*>(record + 1) + record->file_bytes + record->name_bytes,
+                               record->line_table_bytes);
+  EXPECT_EQ(PythonLine(static_cast<format::LineTableKind>(record->line_table_kind), record->first_line, table, 7), 41);
+  EXPECT_EQ(IdOf(code, &(is_new = false)), id);
+  EXPECT_FALSE(is_new);
+}
+
+TEST_F(PythonCodesTest, TextsOfEveryWidthBecomeUtf8) {
+  const Code latin(layout_, Str(layout_, std::vector<uint8_t>{'c', 'a', 'f', 0xe9}, false), Str(layout_, "f"), 1, "");
+  const Code wide(layout_, Str(layout_, std::vector<uint16_t>{0x65e5, 'x', 0x7ff}, false), Str(layout_, "f"), 1, "");
+  const Code widest(layout_, Str(layout_, std::vector<uint32_t>{0x1f40d, 0x20ac}, false), Str(layout_, "f"), 1, "");
+  EXPECT_EQ(FileOf(IdOf(latin)), "caf\xc3\xa9");
+  EXPECT_EQ(FileOf(IdOf(wide)), "\xe6\x97\xa5x\xdf\xbf");
+  EXPECT_EQ(FileOf(IdOf(widest)), "\xf0\x9f\x90\x8d\xe2\x82\xac");
+}
+
+TEST_F(PythonCodesTest, CodesThatAreEqualShareARecord) {
+  const Code one = Make("<string>", "<module>", 1), other = Make("<string>", "<module>", 1);
+  EXPECT_EQ(IdOf(one), IdOf(other));
+  EXPECT_NE(IdOf(one), IdOf(Make("<string>", "<module>", 2)));
+}
+
+TEST_F(PythonCodesTest, ADeadCodeIsUnknownAndTheNextAtItsPlaceIsAnother) {
+  Code code = Make("a.py", "f", 1);
+  const uint64_t first = IdOf(code);
+  const uint32_t epoch = codes_.epoch();
+  EXPECT_TRUE(codes_.Knows(code.object.address()));
+  EXPECT_TRUE(codes_.Forget(code.object.address()));
+  EXPECT_NE(codes_.epoch(), epoch);
+  EXPECT_FALSE(codes_.Knows(code.object.address()));
+  EXPECT_FALSE(codes_.Forget(code.object.address())) << "it had no number any more";
+  const Object name = Str(layout_, "g");
+  code.object.Put(layout_.co_name, name.address());
+  const uint64_t second = IdOf(code);
+  EXPECT_EQ(NameOf(first), "f");
+  EXPECT_EQ(NameOf(second), "g");
+}
+
+TEST_F(PythonCodesTest, ADeathThatWasMissedIsNoticedByWhatIsThereNow) {
+  Code code = Make("a.py", "f", 1);
+  IdOf(code);
+  const uint32_t epoch = codes_.epoch();
+  code.object.Put<int32_t>(layout_.co_first_line, 100);
+  EXPECT_EQ(RecordOf(IdOf(code))->first_line, 100);
+  EXPECT_NE(codes_.epoch(), epoch) << "what was derived from the address is void";
+}
+
+TEST_F(PythonCodesTest, ThreadsThatSeeAndForgetCodesAgree) {
+  std::vector<Code> shared;
+  for (int i = 0; i < 2000; ++i) shared.push_back(Make("shared.py", "f" + std::to_string(i), i));
+  std::vector<std::vector<uint64_t>> seen(4);
+  std::vector<std::thread> threads;
+  for (auto& ids : seen) {
+    threads.emplace_back([&, own = &ids - seen.data()] {
+      for (const Code& code : shared) {
+        ids.push_back(IdOf(code));
+        const Code mine = Make("own.py", "g" + std::to_string(own), code.object.address() % 1000);
+        IdOf(mine);
+        if (!codes_.Forget(mine.object.address())) ADD_FAILURE() << "its owner alone could forget it";
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& ids : seen) EXPECT_EQ(ids, seen[0]);
+  EXPECT_EQ(std::set<uint64_t>(seen[0].begin(), seen[0].end()).size(), shared.size());
+  const Recording recording = written_.Read();
+  EXPECT_GE(recording.header().tables[static_cast<size_t>(format::TableKind::kCodes)].used, shared.size() * 24);
+}
+
+// ---------------------------------------------------------------- the last stack
+
+// Frame, instruction, and up to 3.10 code: outermost first.
+using List = std::vector<std::array<uint64_t, 3>>;
+
+// The frames of a thread, each on a page of its own that is unmapped when the frame is gone: who reads one then faults.
+class Frames {
+ public:
+  explicit Frames(const PythonLayout& layout) : layout_(layout) {}
+  ~Frames() {
+    while (!frames_.empty()) Pop();
+  }
+  uintptr_t top() const { return frames_.empty() ? 0 : frames_.back(); }
+  size_t depth() const { return frames_.size(); }
+  void Push(uint64_t code, uint64_t instruction) {
+    void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    const uintptr_t outer = top();
+    frames_.push_back(reinterpret_cast<uintptr_t>(page));
+    Put(depth() - 1, layout_.previous, outer);
+    Put(depth() - 1, layout_.code, code);
+    GoOn(depth() - 1, instruction);
+  }
+  void Pop() {
+    munmap(reinterpret_cast<void*>(frames_.back()), 4096);
+    frames_.pop_back();
+  }
+  void GoOn(size_t i, uint64_t instruction) { Put(i, layout_.instruction, instruction); }
+  // As the interpreter's list says it, outermost first.
+  List Walk() const {
+    List list;
+    for (uintptr_t frame = top(); frame != 0; frame = Get(frame, layout_.previous)) {
+      list.insert(list.begin(), {frame, Get(frame, layout_.instruction) & layout_.instruction_mask,
+                                 layout_.instruction_is_pointer ? 0 : Get(frame, layout_.code)});
+    }
+    return list;
+  }
+
+ private:
+  void Put(size_t i, uint16_t offset, uint64_t value) {
+    memcpy(reinterpret_cast<char*>(frames_[i]) + offset, &value, sizeof value);
+  }
+  static uint64_t Get(uintptr_t frame, uint16_t offset) {
+    uint64_t value = 0;
+    memcpy(&value, reinterpret_cast<const char*>(frame) + offset, sizeof value);
+    return value;
+  }
+
+  const PythonLayout layout_;
+  std::vector<uintptr_t> frames_;
+};
+
+class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
+ protected:
+  List Kept() const {
+    List kept;
+    for (uint32_t i = 0; i < stack_->depth(); ++i)
+      kept.push_back({stack_->frame(i).frame, stack_->frame(i).instruction, stack_->frame(i).mark});
+    return kept;
+  }
+  PythonStack::Taken Take(const Frames& frames, uint32_t epoch = 1) {
+    return stack_->Take(GetParam(), frames.top(), epoch);
+  }
+  bool IsSame(const Frames& frames, uint32_t epoch = 1) { return stack_->IsSame(GetParam(), frames.top(), epoch); }
+
+  std::unique_ptr<PythonStack> stack_ = std::make_unique<PythonStack>();
+};
+INSTANTIATE_TEST_SUITE_P(Layouts, PythonStackTest, ::testing::Values(LayoutOf3_8(), LayoutOf3_12()),
+                         [](const auto& test) { return test.index == 0 ? "Of3_8" : "Of3_12"; });
+
+TEST_P(PythonStackTest, ItIsTheListWhateverThatWasBefore) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  Frames frames(GetParam());
+  List last;
+  for (int i = 0; i < 20'000; ++i) {
+    for (uint32_t pops = random() % 8 == 0 ? random() % (frames.depth() + 1) : random() % 3; pops > 0; --pops) {
+      if (frames.depth() > 1) frames.Pop();
+    }
+    for (uint32_t pushes = frames.depth() == 0 ? 1 : random() % 4; pushes > 0 && frames.depth() < 60; --pushes) {
+      frames.Push(1 + random() % 5, 2 * (random() % 10));
+    }
+    // A frame that waits for another to return does not go on; but it may, after that one returned and was called
+    // again.
+    if (random() % 3 == 0) frames.GoOn(frames.depth() - 1 - random() % frames.depth(), 2 * (random() % 10));
+    const auto list = frames.Walk();
+    ASSERT_EQ(IsSame(frames), list == last);
+    const PythonStack::Taken taken = Take(frames);
+    ASSERT_TRUE(taken.whole);
+    ASSERT_EQ(Kept(), list);
+    ASSERT_EQ(taken.shared + taken.fresh, list.size());
+    for (uint32_t k = 0; k < taken.shared; ++k) ASSERT_EQ(list[k], last.at(k)) << "what is shared was so before";
+    for (uint32_t k = 0; k < taken.fresh; ++k) ASSERT_EQ(taken.frames[k].frame, list[list.size() - 1 - k][0]);
+    ASSERT_TRUE(IsSame(frames));
+    last = list;
+  }
+}
+
+TEST_P(PythonStackTest, AnOuterFrameThatWentOnIsSeenThoughTheInnerOnesAreAsTheyWere) {
+  Frames frames(GetParam());
+  for (uint64_t i = 0; i < 5; ++i) frames.Push(1, 2 * i);
+  Take(frames);
+  frames.GoOn(1, 40);
+  EXPECT_FALSE(IsSame(frames));
+  EXPECT_EQ(Take(frames).shared, 1u);
+}
+
+TEST_P(PythonStackTest, AnotherEpochVoidsWhatIsKept) {
+  Frames frames(GetParam());
+  frames.Push(1, 2);
+  Take(frames, 1);
+  EXPECT_FALSE(IsSame(frames, 2));
+  EXPECT_EQ(Take(frames, 2).shared, 0u);
+}
+
+TEST_P(PythonStackTest, AListThatDoesNotEndIsCutAndNotKept) {
+  Frames frames(GetParam());
+  for (uint32_t i = 0; i < PythonStack::kRoom + 1; ++i) frames.Push(1, 2);
+  const PythonStack::Taken taken = Take(frames);
+  EXPECT_FALSE(taken.whole);
+  EXPECT_EQ(taken.fresh, PythonStack::kRoom);
+  EXPECT_EQ(taken.frames[0].frame, frames.top()) << "the innermost are there";
+  EXPECT_FALSE(IsSame(frames));
+  frames.Pop();
+  EXPECT_TRUE(Take(frames).whole);
+}
+
+}  // namespace
+}  // namespace allocline::testing
