@@ -1,5 +1,6 @@
 """The package in a process that runs under `allocline run`."""
 import ctypes
+import faulthandler
 import gc
 import os
 import subprocess
@@ -199,7 +200,8 @@ class Figures(unittest.TestCase):
         self.assertLess(abs(during - before - 10000000), 20000)
         self.assertGreaterEqual(peak, during)
         self.assertLess(abs(after - before), 20000)
-        self.assertEqual(still, peak)
+        self.assertGreaterEqual(still, peak)
+        self.assertLess(still - peak, 1000)  # the tuples and integers of these very questions
         allocline.reset_peak()
         self.assertLess(allocline.get_traced_memory()[1], peak)
 
@@ -260,4 +262,5 @@ class Switches(unittest.TestCase):
 
 
 if __name__ == "__main__":
+    faulthandler.dump_traceback_later(100, exit=True)  # a test that waits for ever says where
     unittest.main()
