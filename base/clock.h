@@ -1,4 +1,5 @@
-// CLOCK_MONOTONIC in nanoseconds. Answered by the vdso: no system call, no errno; usable inside malloc.
+// Clocks in nanoseconds. No errno; usable inside malloc. CLOCK_MONOTONIC is answered by the vdso, without a system
+// call.
 #ifndef ALLOCLINE_BASE_CLOCK_H_
 #define ALLOCLINE_BASE_CLOCK_H_
 
@@ -14,6 +15,8 @@ inline uint64_t ClockNow(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(now.tv_nsec);
 }
 inline uint64_t MonotonicNow() { return ClockNow(CLOCK_MONOTONIC); }
+// Processor time of the calling thread. A system call.
+inline uint64_t ThreadCpuNow() { return ClockNow(CLOCK_THREAD_CPUTIME_ID); }
 
 }  // namespace allocline
 

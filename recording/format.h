@@ -196,7 +196,7 @@ struct FileHeader {
   uint64_t tracer_budget_bytes;    // what the tracer may hold, pointer map apart; 0: no limit
   // --- what was live at the peak
   PeakCopy peak_copies[2];  // of kPeakFirst and kPeakSecond
-  uint64_t peak_copy_ns;    // atomic: time spent on taking them
+  uint64_t peak_copy_ns;    // atomic: processor time spent on taking them
   // --- Python (1.2)
   uint32_t python_version;      // atomic: PY_VERSION_HEX of the interpreter in the process; 0 = none seen
   uint32_t python_state;        // atomic: PythonBit

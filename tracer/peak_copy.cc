@@ -41,6 +41,7 @@ void PeakCopier::Copy(int64_t live_now, uint32_t sites) {
   format::FileHeader& header = recording_->header();
   const uint64_t elapsed_ns = start_ns - header.start_monotonic_ns;
   if (LoadRelaxed(header.peak_copy_ns) > elapsed_ns / kShareOfTime + kAllowanceNs) return;
+  const uint64_t start_cpu_ns = ThreadCpuNow();
   const SignalsBlocked no_handlers;
   // Acquire and release: the next copier sees `sequence_`.
   if (busy_.exchange(true, std::memory_order_acquire)) return;
@@ -65,7 +66,7 @@ void PeakCopier::Copy(int64_t live_now, uint32_t sites) {
     // Forget() may have come meanwhile, and have been overwritten by that.
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (LoadRelaxed(header.peak_epoch) != epoch) due_above_.store(0);
-    AddRelaxed(header.peak_copy_ns, MonotonicNow() - start_ns);
+    AddRelaxed(header.peak_copy_ns, ThreadCpuNow() - start_cpu_ns);
   } else {
     due_above_.store(std::numeric_limits<int64_t>::max(), std::memory_order_relaxed);
   }

@@ -4,8 +4,8 @@
 // change), one load and one comparison tell whether a copy is due: when the total is 1 % and K above the last copy's. A
 // copy reads the counters of all threads, so its cost grows with the number of sites (a million: some 10 ms). Two
 // things bound what that adds up to: the steps are geometric, so that a heap that doubles is copied 70 times at most;
-// and none is taken while those before have used more than 1 % of the time since the start, and 2 ms. What that makes
-// us miss shows: the copy says how close to the peak it was taken.
+// and none is taken while those before have used more processor time than 1 % of the time since the start, and 2 ms.
+// What that makes us miss shows: the copy says how close to the peak it was taken.
 //
 // The recording has room for two copies, used in turn (format::PeakCopy): while one is written, the other is whole.
 // That holds for a reader at any instant, and for one that comes after a SIGKILL in the middle.
