@@ -144,12 +144,12 @@ class PythonStack {
                                                                     const PythonFrame* entry) const {
     const uintptr_t previous = layout.previous, instruction = layout.instruction, code = layout.code;
     const PythonFrame* const end = &entries_[0];
-    const auto differs = [&](const PythonFrame* e) {
+    const auto differs =
+        [&](const PythonFrame* e) -> bool {  // compared one by one: the processor fuses each with its branch
+      if (__builtin_expect(Load(e->frame + previous) != e[-1].frame, 0)) return true;
+      if (!kPointer && Load(e->frame + code) != e->mark) return true;
       const uint64_t now = Load(e->frame + instruction);
-      uint64_t difference = (kPointer ? now : static_cast<uint32_t>(now)) ^ e->instruction;
-      difference |= Load(e->frame + previous) ^ e[-1].frame;
-      if (!kPointer) difference |= Load(e->frame + code) ^ e->mark;
-      return __builtin_expect(difference != 0, 0);
+      return __builtin_expect((kPointer ? now : static_cast<uint32_t>(now)) != e->instruction, 0);
     };
     for (; entry - end >= 4; entry -= 4) {
       if (differs(entry)) return entry;
