@@ -17,8 +17,8 @@ std::string OwnPath();
 // where it was looked for, or that its path cannot stand in LD_PRELOAD.
 absl::StatusOr<std::string> FindTracerLibrary();
 
-// The directory that holds the package `allocline` for Python, as an installation or a build tree has it; empty if it is
-// not there.
+// The directory that holds the package `allocline` for Python, as an installation or a build tree has it; empty if it
+// is not there.
 std::string FindPythonPackage();
 
 struct OutputDirectory {
