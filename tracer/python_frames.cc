@@ -145,6 +145,16 @@ bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top) {
 
 // ---------------------------------------------------------------- whose frames
 
+uintptr_t PythonThread::CheckedTop(const PythonRuntime& python) {
+  constexpr uintptr_t kNoFrame = 1;
+  const uintptr_t state = python.holder != nullptr ? StateIfHolder(python) : AttachedState(python);
+  if (state == 0) return 0;
+  if (!IsReadable(state + python.layout.top)) return kNoFrame;
+  const uintptr_t top = Word(state + python.layout.top);
+  if (!python.layout.has_c_frames || top == 0) return top;
+  return IsReadable(top + python.layout.c_frame_top) ? Word(top + python.layout.c_frame_top) : kNoFrame;
+}
+
 // Up to 3.11: `holder` holds the GIL, and is not known to be ours.
 uintptr_t PythonThread::FindState(const PythonRuntime& python, uintptr_t holder) {
   if (holder != 0 && holder != foreign_) {

@@ -207,6 +207,9 @@ class PythonThread {
     if (python.layout.has_c_frames && top != 0) top = Word(top + python.layout.c_frame_top);
     return top;
   }
+  // The same with every access checked, for a runtime that is not known to be what it seems. Where it is not, an
+  // address that no frame can have.
+  uintptr_t CheckedTop(const PythonRuntime& python);
   // The state those frames hang on, after Top().
   uintptr_t state() const { return state_; }
 

@@ -96,7 +96,9 @@ void Tracer::OnPythonHooksReplaced() {
 // Called where a stack is new, so early and not often.
 inline void Tracer::CheckPythonSoon() {
   if (__builtin_expect(python_check_asked_for_.load(std::memory_order_relaxed), 1)) return;
-  if (SchedulePythonCheck()) python_check_asked_for_.store(true, std::memory_order_relaxed);
+  if (!SchedulePythonCheck()) return;
+  python_check_asked_for_.store(true, std::memory_order_relaxed);
+  python_ends_.store(false, std::memory_order_relaxed);  // it runs: if it ended before, it has begun anew
 }
 
 // The interpreter that ends deletes the states of its daemon threads, which may be in the middle of native code that
@@ -135,7 +137,7 @@ inline uintptr_t Tracer::TopOfPython(PythonThread* python) {
 
 uintptr_t Tracer::TopOfUnknownPython(PythonThread* python) {
   if (python_frames_.load(std::memory_order_relaxed) == PythonFrames::kRefused) return 0;
-  const uintptr_t top = python->Top(g_python);
+  const uintptr_t top = python->CheckedTop(g_python);
   if (top == 0) return 0;
   if (PythonFramesAreSound(g_python, top)) {
     PythonFrames unknown = PythonFrames::kUnknown;
@@ -451,6 +453,10 @@ void Tracer::OnPythonArena(void* arena, size_t bytes) {
   if (!EnsureOwnRecording()) return;
   python_blocks_.AddArena(reinterpret_cast<uintptr_t>(arena), bytes);
   AddRelaxed(recording_.header().python_arena_bytes, bytes);
+  // Every so often the hooks are looked after: tracemalloc.stop() puts back what was there when it started, and when
+  // that was before a check we are out.
+  python_check_asked_for_.store(false, std::memory_order_relaxed);
+  CheckPythonSoon();
 }
 
 void Tracer::OnPythonArenaGone(void* arena, size_t bytes) {
