@@ -26,6 +26,8 @@ constexpr BitText kBits[] = {
     {format::kPythonHooksReplaced, "hooks_replaced", ""},
 };
 
+bool HasPython(const ProfileSummary& summary) { return summary.python_version != 0 || summary.python_state != 0; }
+
 // "12.0 MiB", or "12.0 MiB (+2048 KiB)".
 std::string Bytes(int64_t bytes, const int64_t* old) {
   std::string text = SizeText(static_cast<double>(bytes));
@@ -44,6 +46,7 @@ struct Arenas {
 }  // namespace
 
 std::string PythonVersionText(uint32_t version) {
+  if (version == 0) return "of unknown version";
   std::string text = fmt::format("{}.{}.{}", version >> 24, (version >> 16) & 0xff, (version >> 8) & 0xff);
   const uint32_t serial = version & 15;
   switch ((version >> 4) & 15) {
@@ -59,7 +62,7 @@ std::string PythonVersionText(uint32_t version) {
 }
 
 std::string PythonText(const ProfileSummary& summary, const ProfileSummary* old) {
-  if (summary.python_version == 0) return "";
+  if (!HasPython(summary)) return "";
   std::string text = PythonVersionText(summary.python_version);
   if (summary.python_arena_bytes == 0) return text;
   const Arenas now(summary);
@@ -74,10 +77,10 @@ std::string PythonText(const ProfileSummary& summary, const ProfileSummary* old)
 
 std::vector<std::string> PythonNotes(const ProfileSummary& summary) {
   std::vector<std::string> notes;
-  if (summary.python_version == 0) return notes;
+  if (!HasPython(summary)) return notes;
   const uint32_t state = summary.python_state;
   const std::string version = PythonVersionText(summary.python_version);
-  if ((state & format::kPythonTraced) == 0) {
+  if ((state & format::kPythonTraced) == 0 || (state & format::kPythonBadLayout) != 0) {
     std::string_view why = "its allocators could not be hooked";
     for (const BitText& text : kBits) {
       if ((state & text.bit) != 0 && !text.why_not.empty()) why = text.why_not;

@@ -12,7 +12,7 @@ namespace allocline {
 using Json = nlohmann::ordered_json;
 
 Json PythonJson(const ProfileSummary& summary) {
-  if (summary.python_version == 0) return nullptr;
+  if (summary.python_version == 0 && summary.python_state == 0) return nullptr;
   const bool arenas_known = summary.python_arena_bytes != 0;
   return {{"version", PythonVersionText(summary.python_version)},
           {"runtime", summary.python_runtime.empty() ? Json(nullptr) : Json(ValidUtf8(summary.python_runtime))},

@@ -137,7 +137,11 @@ void NotePython(const RecordingWriter& recording, uint32_t why) {
   if (why == format::kPythonSecondRuntime) {
     line.Add("a second Python was loaded: of it only native frames are recorded.\n");
   } else {
-    line.Add("Python ").AddNumber(version >> 24).Add(".").AddNumber(version >> 16 & 0xff);
+    if (version == 0) {
+      line.Add("this Python, which does not tell its version,");
+    } else {
+      line.Add("Python ").AddNumber(version >> 24).Add(".").AddNumber(version >> 16 & 0xff);
+    }
     if (why == format::kPythonFreeThreaded) {
       line.Add(", a build without the GIL,");
     } else if (why == format::kPythonBadLayout) {

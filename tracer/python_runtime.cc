@@ -153,6 +153,7 @@ uint32_t FindVersion(const link_map* object) {
     if (*p != '.') break;
     ++p;
   }
+  if (parts[0] == 0) return 0;
   constexpr uint32_t kFinalRelease = 0xf0;
   return parts[0] << 24 | (parts[1] & 0xff) << 16 | (parts[2] & 0xff) << 8 | kFinalRelease;
 }
