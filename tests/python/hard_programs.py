@@ -54,10 +54,12 @@ def odd_code(scale):
     source = random.Random(4)
     ran = 0
     for i in range(60 * scale):
-        garbage = bytes(source.randrange(256) for _ in range(source.choice([0, 1, 2, 3, 17, 400, 100000 if i == 3 else 9])))
+        length = 100000 if i == 3 else source.choice([0, 1, 2, 3, 9, 17, 400])
+        garbage = bytes(source.randrange(256) for _ in range(length))
+        first = source.choice([0, 1, 2**31 - 1, -1 if sys.version_info >= (3, 13) else 7])
         changes = [
             {table: garbage},
-            {table: garbage, "co_firstlineno": source.choice([0, 1, 2**31 - 1, -1 if sys.version_info >= (3, 13) else 7])},
+            {table: garbage, "co_firstlineno": first},
             {"co_name": "nul\0in it", "co_filename": "also\0here.py"},
             {"co_name": "\udc80\ud800 alone", "co_filename": "/tmp/\udcff.py"},
             {"co_name": "n" * 100000, "co_filename": "/" + "f" * 100000 + ".py"},
@@ -313,7 +315,7 @@ def traces_itself(scale):
 
 
 class Allocator(ctypes.Structure):
-    _fields_ = [("context", ctypes.c_void_p)] + [(name, ctypes.c_void_p) for name in ("malloc", "calloc", "realloc", "free")]
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "malloc", "calloc", "realloc", "free")]
 
 
 def sets_allocators(scale):
