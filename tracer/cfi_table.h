@@ -2,7 +2,7 @@
 //
 // A direct-mapped cache of 8-byte words, shared by all threads. A word holds the row (31 bits) and a tag (33 bits) that
 // is exact: the hash is a multiplication by an odd number modulo 2^47, which can be undone, so the slot's index
-// together with the tag name one address and no other.
+// together with the tag name one address below 2^47 and no other.
 //
 //   hash = address * kOdd mod 2^47:  | index 16 bits | ...31 bits |      word: | tag 31 | valid 1 | row 31 |
 //
@@ -22,6 +22,8 @@ class CfiTable {
  public:
   CfiRow Find(uintptr_t return_address) {
     const uint64_t hash = (return_address * kOdd) & kAddressMask;
+    // Where no code can be, and the tag would name another address: a word that is no return address.
+    if (__builtin_expect(return_address > kAddressMask, 0)) return CompileCfiRow(return_address);
     const uint64_t word = words_[hash >> kTagBits].load(std::memory_order_relaxed);
     if (__builtin_expect(word >> kTagShift == Tag(hash), 1)) {
       return CfiRow::FromBits(static_cast<uint32_t>(word & kRowMask));

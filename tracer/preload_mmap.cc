@@ -1,8 +1,9 @@
-// Anonymous mappings as a domain of their own (ALLOCLINE_MMAP=1), and dlclose, which tells that code is gone.
+// Anonymous mappings as a domain of their own (ALLOCLINE_MMAP=1), and what tells that code is gone: dlclose and iconv.
 //
 // Only calls that go through these symbols are seen: the allocator's own and the loader's do not.
 #include <dlfcn.h>
 #include <errno.h>
+#include <iconv.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 
@@ -23,6 +24,17 @@ void* WithErrno(void* result) {
   if (!sys::IsError(result)) return result;
   errno = static_cast<int>(-reinterpret_cast<long>(result));
   return MAP_FAILED;
+}
+
+// The function behind our own of that name.
+template <typename Function>
+Function* NextOf(std::atomic<Function*>* next, const char* name) {
+  Function* function = next->load(std::memory_order_relaxed);
+  if (function == nullptr) {
+    function = reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
+    next->store(function, std::memory_order_relaxed);
+  }
+  return function;
 }
 
 }  // namespace
@@ -78,14 +90,24 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
   return start;
 }
 
+// Of the unloads inside libc these are all: it closes a converter's library some calls after its last use.
+ALLOCLINE_HOOK iconv_t iconv_open(const char* to, const char* from) {
+  static constinit std::atomic<iconv_t (*)(const char*, const char*)> next{nullptr};
+  const iconv_t converter = NextOf(&next, "iconv_open")(to, from);
+  g_tracer.OnUnload();
+  return converter;
+}
+
+ALLOCLINE_HOOK int iconv_close(iconv_t converter) {
+  static constinit std::atomic<int (*)(iconv_t)> next{nullptr};
+  const int result = NextOf(&next, "iconv_close")(converter);
+  g_tracer.OnUnload();
+  return result;
+}
+
 ALLOCLINE_HOOK int dlclose(void* handle) {
   static constinit std::atomic<int (*)(void*)> next{nullptr};
-  int (*close)(void*) = next.load(std::memory_order_relaxed);
-  if (close == nullptr) {
-    close = reinterpret_cast<int (*)(void*)>(dlsym(RTLD_NEXT, "dlclose"));
-    next.store(close, std::memory_order_relaxed);
-  }
-  const int result = close(handle);
+  const int result = NextOf(&next, "dlclose")(handle);
   g_tracer.OnUnload();
   return result;
 }
