@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <utility>
 
+#include "tests/support/paths.h"
 #include "tests/support/record.h"
 
 namespace allocline::testing {
@@ -18,9 +20,9 @@ struct Way {
   const char* how;
   const char* suffix;
 };
-class ReloadTest : public ::testing::TestWithParam<Way> {};
+class PluginTest : public ::testing::TestWithParam<Way> {};
 
-TEST_P(ReloadTest, APluginLoadedAThousandTimesIsOneModuleAndAnotherInItsPlaceIsAnother) {
+TEST_P(PluginTest, APluginLoadedAThousandTimesIsOneModuleAndAnotherInItsPlaceIsAnother) {
   Recorded run = Record("traps/reloads_plugins", {.args = {GetParam().how, GetParam().suffix}});
   ASSERT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
   const Recording& recording = run.main().recording();
@@ -30,10 +32,27 @@ TEST_P(ReloadTest, APluginLoadedAThousandTimesIsOneModuleAndAnotherInItsPlaceIsA
   EXPECT_EQ(run.main().At("traps/lib_plugin_two.cc:8"), (Amount{100, 1, 100, 1}));
 }
 
-INSTANTIATE_TEST_SUITE_P(Unloads, ReloadTest,
+INSTANTIATE_TEST_SUITE_P(Unloads, PluginTest,
                          ::testing::Values(Way{"seen", ""}, Way{"unseen", ""}, Way{"seen", "_without_build_id"},
                                            Way{"unseen", "_without_build_id"}),
                          [](const auto& way) { return std::string(way.param.how) + way.param.suffix; });
+
+// All stacks of the second converter are known from the first, which lay where it lies: no new node tells of the
+// unload.
+TEST(ReloadTest, AConverterThatLibcClosesIsNotTakenForTheNextAtItsPlace) {
+  TempDir converters;
+  std::string modules;
+  for (const auto& [name, number] : {std::pair("ONE", "one"), std::pair("TWO", "two"), std::pair("THREE", "three")}) {
+    modules +=
+        std::string("module ") + name + "// INTERNAL " + TrapPath(std::string("lib_converter_") + number) + " 1\n";
+  }
+  converters.WriteFile("gconv-modules", modules);
+  Recorded run = Record("traps/closes_converters", {.env = {{"GCONV_PATH", converters.path()}}});
+  if (run.outcome.Ending() == "exit 77") GTEST_SKIP() << "the loader put the second converter elsewhere";
+  ASSERT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
+  EXPECT_EQ(run.main().At("traps/lib_converter_one.c:18"), (Amount{10'000, 1, 10'000, 1}));
+  EXPECT_EQ(run.main().At("traps/lib_converter_two.c:18"), (Amount{20'000, 2, 20'000, 2}));
+}
 
 }  // namespace
 }  // namespace allocline::testing
