@@ -77,10 +77,20 @@ NodeId SiteTable::FindSlow(NodeId parent, Frame frame, uint64_t hash) {
 }
 
 NodeId SiteTable::MakeChild(NodeId parent, Frame frame) {
-  if (parent == kNoNode) return kNoNode;
+  if (parent == kNoNode || !HasRoom()) return kNoNode;
   const NodeId fresh = MakeNode(parent, frame);
   if (fresh == kNoNode) return kNoNode;
   return FindOrInsert(index_.load(std::memory_order_acquire), parent, frame, Hash(parent, frame), fresh);
+}
+
+// Whether a node can be put into the index. False where that should have grown long ago, and could not for want of
+// memory: a fuller one would make every search for what is not in it a long one.
+bool SiteTable::HasRoom() {
+  Index* newest = index_.load(std::memory_order_acquire);
+  while (Index* next = newest->next.load(std::memory_order_acquire)) newest = next;
+  if (__builtin_expect(newest->filled.load(std::memory_order_relaxed) < newest->capacity / 8 * 7, 1)) return true;
+  Grow(newest);  // there may be memory now
+  return newest->next.load(std::memory_order_acquire) != nullptr;
 }
 
 // The node of (parent, frame) in `index` or in the tables that follow it. If there is none, `fresh` becomes it

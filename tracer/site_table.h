@@ -126,6 +126,7 @@ class SiteTable {
 
   NodeId FindSlow(NodeId parent, format::Frame frame, uint64_t hash);
   NodeId MakeChild(NodeId parent, format::Frame frame);
+  bool HasRoom();
   NodeId FindOrInsert(Index* index, NodeId parent, format::Frame frame, uint64_t hash, NodeId fresh);
   NodeId MakeNode(NodeId parent, format::Frame frame);
   SiteId MakeSite(NodeId node);
