@@ -8,8 +8,9 @@
 // to where it was, the same by its build id, is what it was: a plugin loaded a thousand times is one module. When
 // no more modules can be kept, frames say that theirs is none of those recorded, and drops are counted.
 //
-// Unloads are told by NoteUnload(). One that is not, by code with a way to the loader of its own, is found when the next
-// new node lies in such a range, because Note() asks the loader whether the object there still is the one it knows.
+// Unloads are told by NoteUnload(). One that is not, by code with a way to the loader of its own, is found when the
+// next new node lies in such a range, because Note() asks the loader whether the object there still is the one it
+// knows.
 //
 // Threads:    all functions may run at once on any thread; FrameOf() without locks.
 // Context:    inside malloc. In a signal handler that interrupted a registration, the module is not recorded then, but

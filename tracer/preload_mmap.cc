@@ -9,6 +9,7 @@
 
 #include "base/raw_syscall.h"
 #include "tracer/tracer.h"
+#include "tracer/unwind_cfi.h"
 
 #define ALLOCLINE_HOOK extern "C" __attribute__((visibility("default")))
 #define HOOK_FRAME static_cast<const allocline::HookFrame*>(__builtin_frame_address(0))
@@ -59,7 +60,10 @@ ALLOCLINE_HOOK int munmap(void* start, size_t bytes) {
   if (recording) g_tracer.BeforeUnmap(start, bytes);
   const long result = sys::Munmap(start, bytes);
   if (recording) g_tracer.AfterUnmap(start, bytes, result == 0);
-  if (result == 0) return 0;
+  if (result == 0) {
+    allocline::ForgetReadable();
+    return 0;
+  }
   errno = static_cast<int>(-result);
   return -1;
 }
@@ -83,6 +87,7 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
   void* start =
       WithErrno(reinterpret_cast<void*>(sys::Call(SYS_mremap, reinterpret_cast<long>(old), static_cast<long>(old_bytes),
                                                   static_cast<long>(bytes), flags, reinterpret_cast<long>(target))));
+  if (start != MAP_FAILED) allocline::ForgetReadable();
   if (replaces) g_tracer.AfterUnmap(target, bytes, start != MAP_FAILED);
   if (leaves) g_tracer.AfterUnmap(old, old_bytes, start != MAP_FAILED);
   // As with realloc, the mapping is now the remapper's.

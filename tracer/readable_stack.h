@@ -5,8 +5,9 @@
 // by a system call that fails with EFAULT instead of faulting; what was found is remembered as one range. A thread that
 // moves to another stack (a fiber, a signal stack) starts a new range.
 //
-// What cannot be known: a range that was found readable and was unmapped since. Only wrong unwind information can lead
-// there, because right information never leads beyond the frames of the running stack.
+// When the program unmaps memory, all is forgotten (ForgetReadable()). What cannot be known: that another thread, or
+// libc for itself, does so this very moment. Only wrong unwind information can lead there, because right information
+// never leads beyond the frames of the running stack.
 #ifndef ALLOCLINE_TRACER_READABLE_STACK_H_
 #define ALLOCLINE_TRACER_READABLE_STACK_H_
 
@@ -34,6 +35,7 @@ class ReadableStack {
     if (__builtin_expect(stack_pointer - low_ < high_ - low_, 1)) return;
     MoveTo(stack_pointer & ~(uintptr_t{kPage} - 1));
   }
+  void Forget() { low_ = high_ = 0; }
   // Whether the 8 bytes at `address` can be read.
   bool Covers(uintptr_t address) {
     if (__builtin_expect(address - low_ < high_ - low_, 1)) return address % 8 == 0;

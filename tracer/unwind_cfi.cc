@@ -25,6 +25,8 @@ void ForgetCode() {
   g_code_epoch.fetch_add(1, std::memory_order_release);
 }
 
+void ForgetReadable() { g_code_epoch.fetch_add(1, std::memory_order_release); }
+
 const KeptFrame* StackCache::FirstDifferenceWithRbp(const KeptFrame* f) const {
   for (; f != &Kept(0); --f) {
     const KeptFrame& next = f[-1];
@@ -59,6 +61,7 @@ TakenStack StackCache::Take(const HookFrame* hook) {
   if (__builtin_expect(code_epoch_ != epoch, 0)) {
     code_epoch_ = epoch;
     depth_ = 0;
+    readable_.Forget();
   }
   Slot pc = {hook->slot(), hook->return_address};
   readable_.Enter(pc.address);

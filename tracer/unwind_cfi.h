@@ -36,7 +36,7 @@
 //   - longjmp, exceptions, coroutines, swapcontext: nothing is remembered about calls and returns, only about memory.
 //     That is compared each time, and another stack has other addresses: no joint;
 //   - a stack unmapped and mapped again at the same place: compared like any other memory; and ReadableStack stands
-//     between wrong unwind information and a fault;
+//     between wrong unwind information and a fault. What the program unmaps voids what is kept (ForgetReadable());
 //   - dlclose and other code at the same addresses: the rows are forgotten and so is the stack (code_epoch);
 //   - a signal frame, a PLT stub, hand-written code: no simple row, and libunwind takes the whole stack;
 //   - wrong unwind information, or none (a JIT's code, a stack switched by hand): reads are bounded by ReadableStack.
@@ -275,6 +275,8 @@ inline bool StackCache::Become(const StackTop& top, const HookFrame* hook) {
 
 // Code was unloaded. Rows and kept stacks of all threads are void.
 void ForgetCode();
+// Memory was unmapped. What was found readable is to be asked about again, and what is kept may lie there.
+void ForgetReadable();
 
 }  // namespace allocline
 

@@ -30,6 +30,7 @@
 #include "base/pages.h"
 #include "tracer/loaded_object.h"
 #include "tracer/object_lookup.h"
+#include "tracer/unwind_cfi.h"
 
 namespace allocline {
 namespace {
@@ -86,16 +87,21 @@ constinit thread_local bool Use::this_thread_has_used_ = false;
 constinit thread_local bool Use::this_thread_begins_ = false;
 
 // Pages found readable on this thread, a slot each by the low bits of their number, with bit 0 set: an empty slot is no
-// page, page 0 neither. As in libunwind's own list, a page that is unmapped later stays; only a frame that leads astray
-// would read from it.
+// page, page 0 neither. Of one code epoch: what the program unmaps ends it.
 constexpr uintptr_t kPageMask = ~uintptr_t{4095};
 constinit thread_local uintptr_t g_readable_pages[8];
+constinit thread_local uint32_t g_readable_epoch = 0;
 
 // Stands in for libunwind's access_mem. Called for most frames, so a page is asked for once.
 int AccessWord(unw_addr_space_t, unw_word_t address, unw_word_t* value, int write, void*) {
   if (write != 0) {  // only to registers, which lie in its own cursor
     memcpy(reinterpret_cast<void*>(address), value, sizeof *value);
     return 0;
+  }
+  const uint32_t epoch = g_code_epoch.load(std::memory_order_relaxed);
+  if (__builtin_expect(g_readable_epoch != epoch, 0)) {
+    g_readable_epoch = epoch;
+    memset(g_readable_pages, 0, sizeof g_readable_pages);
   }
   const uintptr_t page = address & kPageMask;
   uintptr_t& slot = g_readable_pages[(page >> 12) % 8];

@@ -81,6 +81,11 @@ TEST_P(BadStackTest, AWordThatIsNoReturnAddressIsNotTakenForOne) {
   EXPECT_THAT(StackOfWay("function"), ElementsAre("AllocateHere", "Outermost", kAstray));
 }
 
+TEST_P(BadStackTest, MemoryBesideAStackMayGoThatWrongInformationLedInto) {
+  const Recorded run = Run("traps/unmaps_beside_wrong_cfi");
+  EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending();
+}
+
 TEST_P(BadStackTest, AStackSwitchedByHandEndsAtTheSwitch) {
   EXPECT_THAT(StackOfWay("executable"), ElementsAre("AllocateHere", "OnExecutableStack()", kAstray));
 }
