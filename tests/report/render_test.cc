@@ -286,7 +286,7 @@ Profile PythonProfile(int64_t python, int64_t mapped, uint64_t arena_bytes, int6
   }
   ProfileSummary& summary = builder.summary();
   summary.python_version = version;
-  summary.python_state = version == 0 ? 0 : format::kPythonTraced;
+  if (version != 0) summary.python_state = format::kPythonTraced;
   summary.python_arena_bytes = arena_bytes;
   summary.python_small_bytes = small_bytes;
   return std::move(builder).Build(UserLineRule({}));
