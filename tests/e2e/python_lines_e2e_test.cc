@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "report/filter.h"
 #include "report/statistics.h"
@@ -39,7 +40,8 @@ std::map<uint32_t, int64_t> Marked(const std::string& mark) {
 // Live bytes by line of the script.
 std::map<uint32_t, int64_t> LinesOf(const Profile& profile, LineOf line_of) {
   std::map<uint32_t, int64_t> lines;
-  for (const Statistic& statistic : ComputeStatistics(profile, {.line_of = line_of}).value()) {
+  const std::vector<Statistic> statistics = ComputeStatistics(profile, {.line_of = line_of}).value();
+  for (const Statistic& statistic : statistics) {
     if (statistic.group.frame.file == Script()) lines[statistic.group.frame.line] += statistic.size;
   }
   return lines;
@@ -82,7 +84,8 @@ TEST_P(PythonLinesE2eTest, EachLineHoldsWhatItsSourceSays) {
     ExpectLines(LinesOf(objects, LineOf::kInnermost), innermost);
 
     std::map<std::string, int64_t> by_function;
-    for (const Statistic& statistic : ComputeStatistics(objects, {.by = GroupBy::kFunction}).value()) {
+    const std::vector<Statistic> functions = ComputeStatistics(objects, {.by = GroupBy::kFunction}).value();
+    for (const Statistic& statistic : functions) {
       by_function[std::string(statistic.group.frame.function)] += statistic.size;
     }
     EXPECT_NEAR(static_cast<double>(by_function["plain"]), 110000, kBeside);
