@@ -4,9 +4,8 @@
 // of the main path (another stack, a table that grows) are at hand for nothing, and all of them are slow events. So
 // what decides must know nothing of an event's path:
 //
-//   - A thread's frees are counted down, in the comparison by which a free sees that the thread's gate is open: it
-//   costs
-//     no instruction. Every 2048 or so, by chance from one to twice as many, the thread becomes attentive.
+//   - A thread's frees are counted down, in the comparison by which a free sees that the thread's gate is open: that
+//     costs no instruction. Every 2048 or so, by chance from one to twice as many, the thread becomes attentive.
 //   - While memory only grows there are no frees; there it becomes attentive after 8 times that its share of the totals
 //     was published, that is after 512 KiB. So it does while blocks are sampled.
 //   - An attentive thread (Gate::kTimed) lets by chance 0 to 31 events pass, of either kind, and times the one after
@@ -16,9 +15,10 @@
 // densely; and a phase of allocations weighs otherwise than one of pairs. Within a phase no path is preferred.
 //
 // A timed event runs the usual path, by the same code, with its gate open; timed is the tracer's part, without the
-// allocator behind us. (A realloc is timed as an allocation, without what taking the old record out took.) Two readings
-// of the clock with nothing between them are taken off. What took longer than 100 us is left out: then the kernel had
-// taken the processor away, or served a page.
+// allocator behind us. (A realloc is timed as an allocation, without what taking the old record out took.) What two
+// readings of the clock with nothing between them take is taken off: the lesser of two tries, for where one was
+// disturbed by a microsecond, a hundred frees of some nanoseconds would come out as nothing. What took longer than
+// 100 us is left out: then the kernel had taken the processor away, or served a page.
 //
 // Timed are malloc and free and what calls them. An event of Python's allocators interrupts the attention, until the
 // next free that is none of theirs; so where nearly all events are Python's, few are timed.
@@ -57,12 +57,13 @@ class EventTimer {
   // Calls event(), and adds what it took to the sum of its kind.
   template <typename Event>
   __attribute__((always_inline)) static void Time(uint64_t& events, int64_t& sum_ns, Event event) {
-    MonotonicNow();  // so that the clock's code is in the cache
-    const uint64_t before = MonotonicNow();
+    const uint64_t first = MonotonicNow();
+    const uint64_t second = MonotonicNow();
     const uint64_t begin = MonotonicNow();
     event();
     const uint64_t end = MonotonicNow();
-    const auto ns = static_cast<int64_t>(end - begin) - static_cast<int64_t>(begin - before);
+    const uint64_t empty = second - first < begin - second ? second - first : begin - second;
+    const auto ns = static_cast<int64_t>(end - begin) - static_cast<int64_t>(empty);
     if (ns > kInterruptedNs || ns < -kInterruptedNs) return;
     AddOwned(reinterpret_cast<uint64_t&>(sum_ns), static_cast<uint64_t>(ns));
     AddOwned(events, 1);

@@ -26,12 +26,11 @@ class EventCostTest : public ::testing::TestWithParam<const char*> {
     }
     return costs;
   }
-  // No more than what a page fault takes, on the average. It may be nothing: a free takes less than reading the clock,
-  // which is subtracted.
+  // No more than what a page fault takes, on the average; and something.
   static void ExpectPlausible(const EventTimes& times, uint64_t least, uint64_t most) {
     EXPECT_GE(times.events, least);
     EXPECT_LE(times.events, most);
-    EXPECT_GE(times.mean_ns(), 0);
+    EXPECT_GT(times.mean_ns(), 0);
     EXPECT_LT(times.mean_ns(), 100'000);
   }
 };
@@ -39,7 +38,6 @@ class EventCostTest : public ::testing::TestWithParam<const char*> {
 // One event of some thousands, so the bounds are six standard deviations and more away.
 TEST_P(EventCostTest, WhereAllocationsAndFreesComeByTurnsBothAreTimedAlike) {
   const Costs costs = CostsOf("pairs", "2000000");
-  EXPECT_GT(costs.allocations.mean_ns() + costs.frees.mean_ns(), 0);
   ExpectPlausible(costs.allocations, 60, 2000);
   ExpectPlausible(costs.frees, 60, 2000);
   const double share =
