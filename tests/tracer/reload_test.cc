@@ -50,8 +50,8 @@ TEST(ReloadTest, AConverterThatLibcClosesIsNotTakenForTheNextAtItsPlace) {
   Recorded run = Record("traps/closes_converters", {.env = {{"GCONV_PATH", converters.path()}}});
   if (run.outcome.Ending() == "exit 77") GTEST_SKIP() << "the loader put the second converter elsewhere";
   ASSERT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
-  EXPECT_EQ(run.main().At("traps/lib_converter_one.c:18"), (Amount{10'000, 1, 10'000, 1}));
-  EXPECT_EQ(run.main().At("traps/lib_converter_two.c:18"), (Amount{20'000, 2, 20'000, 2}));
+  EXPECT_EQ(run.main().At("traps/lib_converter_one.c:8"), (Amount{10'000, 1, 10'000, 1}));
+  EXPECT_EQ(run.main().At("traps/lib_converter_two.c:8"), (Amount{20'000, 2, 20'000, 2}));
 }
 
 }  // namespace

@@ -12,13 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-  void* context;
-  void* (*malloc)(void*, size_t);
-  void* (*calloc)(void*, size_t, size_t);
-  void* (*realloc)(void*, void*, size_t);
-  void (*free)(void*, void*);
-} Allocator;
+#include "python_allocators.h"
 
 static struct Python {
   void* library;

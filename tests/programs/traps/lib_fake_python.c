@@ -4,13 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct {
-  void* context;
-  void* (*malloc)(void*, size_t);
-  void* (*calloc)(void*, size_t, size_t);
-  void* (*realloc)(void*, void*, size_t);
-  void (*free)(void*, void*);
-} Allocator;
+#include "python_allocators.h"
+
 typedef struct {
   void* context;
   void* (*alloc)(void*, size_t);
