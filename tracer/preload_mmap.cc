@@ -99,7 +99,7 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
 ALLOCLINE_HOOK iconv_t iconv_open(const char* to, const char* from) {
   static constinit std::atomic<iconv_t (*)(const char*, const char*)> next{nullptr};
   const iconv_t converter = NextOf(&next, "iconv_open")(to, from);
-  g_tracer.OnUnload();
+  if (converter == reinterpret_cast<iconv_t>(-1)) g_tracer.OnUnload();  // what it had found is given up again
   return converter;
 }
 
