@@ -152,16 +152,21 @@ inline void* Tracer::RecordAt(ThreadState* state, Counter* counter, SiteId site,
 
 // For a block that is counted at its site, but for the live total.
 void* Tracer::InsertAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
-  if (__builtin_expect(bytes > PageMap::kMaxBytes, 0)) {
-    AddOwned(counter->freed_bytes, bytes);
-    AddOwned(counter->freed_blocks, 1);
-    recording_.CountDrop(format::DropReason::kTooLarge, bytes);
-  } else {
+  if (FitsElseUncount(counter, bytes)) {
     if (AddPending(state, bytes)) Flush(state);
     Insert(state, reinterpret_cast<uintptr_t>(block), {site, bytes});
   }
   OpenGate(state);
   return block;
+}
+
+// Whether a block that was counted can be recorded. One that is too large for that must not count as live.
+bool Tracer::FitsElseUncount(Counter* counter, size_t bytes) {
+  if (__builtin_expect(bytes <= PageMap::kMaxBytes, 1)) return true;
+  AddOwned(counter->freed_bytes, bytes);
+  AddOwned(counter->freed_blocks, 1);
+  recording_.CountDrop(format::DropReason::kTooLarge, bytes);
+  return false;
 }
 
 void* Tracer::FlushAndOpen(ThreadState* state, void* block) {

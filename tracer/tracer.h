@@ -240,6 +240,7 @@ class Tracer {
   void* RecordAt(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
   __attribute__((noinline)) void* InsertAndOpen(ThreadState* state, format::Counter* counter, SiteId site, void* block,
                                                 size_t bytes);
+  bool FitsElseUncount(format::Counter* counter, size_t bytes);
   __attribute__((noinline)) void* FlushAndOpen(ThreadState* state, void* block);
   void* OnAttentiveAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   Block TakeBlock(void* block);

@@ -239,11 +239,7 @@ inline __attribute__((always_inline)) void* Tracer::RecordPython(ThreadState* st
 
 // For a block that is counted at its site, but for the live total.
 void* Tracer::InsertPythonAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
-  if (__builtin_expect(bytes > PageMap::kMaxBytes, 0)) {
-    AddOwned(counter->freed_bytes, bytes);
-    AddOwned(counter->freed_blocks, 1);
-    recording_.CountDrop(format::DropReason::kTooLarge, bytes);
-  } else {
+  if (FitsElseUncount(counter, bytes)) {
     if (AddPending(state, bytes)) Flush(state);
     InsertPython(state, site, block, bytes);
   }
