@@ -112,6 +112,7 @@ RecordingBuilder::RecordingBuilder(const Recording& recording)
       codes_(recording.codes()),
       symbols_(recording.symbols()),
       differences_(recording.differences()),
+      timeline_(recording.timeline()),
       peak_copy_(recording.peak_copy()) {
   for (NodeId node = 1; node < nodes_.size(); ++node) {
     node_of_frame_.try_emplace({nodes_[node].parent, nodes_[node].frame}, node);
@@ -181,6 +182,8 @@ void RecordingBuilder::AddSymbol(const RecordedSymbol& symbol) { symbols_.push_b
 
 void RecordingBuilder::AddDifference(const RecordedDifference& difference) { differences_.push_back(difference); }
 
+void RecordingBuilder::AddTimelinePoint(const TimelinePoint& point) { timeline_.push_back(point); }
+
 void RecordingBuilder::SetPeakCopy(const RecordedPeak& peak) { peak_copy_ = peak; }
 
 std::string RecordingBuilder::Build() const {
@@ -205,6 +208,15 @@ std::string RecordingBuilder::Build() const {
   for (const RecordedSymbol& symbol : symbols_) tables[TableKind::kSymbols] += EncodeSymbol(symbol);
   for (const RecordedDifference& difference : differences_) {
     tables[TableKind::kDifferences] += EncodeDifference(difference);
+  }
+  for (size_t i = 0; i < timeline_.size(); ++i) {
+    const TimelinePoint& point = timeline_[i];
+    Append(tables[TableKind::kTimeline], format::TimelineRecord{.sequence = i + 1,
+                                                                .monotonic_ns = point.monotonic_ns,
+                                                                .live_bytes = point.live_bytes,
+                                                                .rss_bytes = point.rss_bytes,
+                                                                .container_usage_bytes = point.container_usage_bytes,
+                                                                .container_limit_bytes = point.container_limit_bytes});
   }
 
   FileHeader header = header_;

@@ -45,6 +45,7 @@ class RecordingBuilder {
   uint64_t AddCode(const RecordedCode& code);
   void AddSymbol(const RecordedSymbol& symbol);
   void AddDifference(const RecordedDifference& difference);
+  void AddTimelinePoint(const TimelinePoint& point);
   void SetPeakCopy(const RecordedPeak& peak);
 
   std::string Build() const;
@@ -66,6 +67,7 @@ class RecordingBuilder {
   std::vector<RecordedCode> codes_;
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
+  std::vector<TimelinePoint> timeline_;
   std::optional<RecordedPeak> peak_copy_;
   absl::flat_hash_map<std::pair<NodeId, format::Frame>, NodeId> node_of_frame_;
   absl::flat_hash_map<NodeId, SiteId> site_of_node_;

@@ -37,7 +37,7 @@ namespace allocline::format {
 
 inline constexpr char kMagic[8] = {'A', 'L', 'L', 'O', 'C', 'L', 'N', '\n'};
 inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 2;
+inline constexpr uint16_t kMinorVersion = 3;
 inline constexpr uint32_t kByteOrderMark = 0x01020304;
 inline constexpr uint32_t kPageBytes = 4096;
 inline constexpr uint32_t kHeaderBytes = 4096;
@@ -55,7 +55,7 @@ enum class TableKind : uint32_t {
   kCounters = 6,      // CounterChunk i
   kSnapshots = 7,     // SnapshotRecord, variable size
   kCodes = 8,         // 1.2: CodeRecord, variable size: code of an interpreter
-  kTimeline = 9,      // points over time (reserved)
+  kTimeline = 9,      // 1.3: TimelineRecord: memory over time
   kSymbols = 10,      // SymbolRecord, variable size: only in a snapshot that stands alone
   kDifferences = 11,  // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
   kPeakFirst = 12,    // PeakSite i: what was live of site i at the peak, in FileHeader.peak_copies[0]
@@ -100,15 +100,17 @@ enum HeaderFlag : uint32_t {
 
 // Bits of FileHeader.state, only ever set. atomic, relaxed.
 enum StateBit : uint32_t {
-  kStateActive = 1u << 0,      // at least one event of this process itself was recorded
-  kStateExited = 1u << 1,      // the process ran its exit handlers
-  kStateDiskFull = 1u << 2,    // an extent could not be allocated (error in `first_errno`)
-  kStateNoUnwinder = 1u << 3,  // libunwind was not found: stacks have one frame
-  kStateInMemory = 1u << 4,    // the output directory refused the file: this lived in a memfd
-  kStateTableFull = 1u << 5,   // a table reached its address space limit or the extent directory is full
-  kStateNotGlibc = 1u << 6,    // the allocator behind us is not glibc's; `allocator` names it
-  kStateSampled = 1u << 7,     // 1.1: since `sampled_ns` blocks are sampled, one in sample_interval_bytes
-  kStateTotalsOnly = 1u << 8,  // 1.1: since `totals_ns` no stacks are taken at all; the totals go on
+  kStateActive = 1u << 0,        // at least one event of this process itself was recorded
+  kStateExited = 1u << 1,        // the process ran its exit handlers
+  kStateDiskFull = 1u << 2,      // an extent could not be allocated (error in `first_errno`)
+  kStateNoUnwinder = 1u << 3,    // libunwind was not found: stacks have one frame
+  kStateInMemory = 1u << 4,      // the output directory refused the file: this lived in a memfd
+  kStateTableFull = 1u << 5,     // a table reached its address space limit or the extent directory is full
+  kStateNotGlibc = 1u << 6,      // the allocator behind us is not glibc's; `allocator` names it
+  kStateSampled = 1u << 7,       // 1.1: since `sampled_ns` blocks are sampled, one in sample_interval_bytes
+  kStateTotalsOnly = 1u << 8,    // 1.1: since `totals_ns` no stacks are taken at all; the totals go on
+  kStateAtLimit = 1u << 9,       // 1.3: the usage came to `emulated_limit_bytes`
+  kStateEndedItself = 1u << 10,  // 1.3: and there the process ended itself by SIGKILL (ALLOCLINE_LIMIT_ACTION=kill)
 };
 
 // Bits of FileHeader.python_state, only ever set. atomic, relaxed. Without kPythonTraced only native frames are
@@ -139,6 +141,9 @@ struct PeakCopy {
   uint32_t epoch;         // peak_epoch at that time
 };
 static_assert(sizeof(PeakCopy) == 32);
+
+inline constexpr uint32_t kMaxRungs = 16;
+inline constexpr uint64_t kNotCounted = ~uint64_t{0};
 
 struct FileHeader {
   char magic[8];
@@ -203,6 +208,22 @@ struct FileHeader {
   uint64_t python_arena_bytes;  // atomic: what pymalloc holds in arenas; of it are live ThreadRecord.python_small_bytes
   char python_runtime[256];     // file that holds the interpreter, NUL-terminated
   char directory[256];          // the working directory at the start, NUL-terminated: relative file names are from here
+  // --- the container and its limit (1.3)
+  uint64_t emulated_limit_bytes;  // ALLOCLINE_LIMIT: stands for the limit of a container; 0: none
+  uint64_t oom_kills_at_start;    // how often the kernel had killed in the cgroup; kNotCounted: it does not say
+  uint64_t failed_allocations;    // atomic: calls that asked for memory and were given none
+  uint64_t failed_bytes;          // atomic: what the last of them asked for
+  uint64_t too_large_requests;    // atomic: calls that asked for more than was left of the limit
+  uint64_t too_large_bytes;       // atomic: what the largest of them asked for
+  uint64_t timeline_points;       // atomic: points taken; kTimeline keeps those that show the most
+  uint64_t watch_ns;              // atomic: time spent on reading the container's figures
+  uint64_t checkpoints;           // atomic: asked for by the program
+  uint64_t checkpoints_left_out;  // atomic: of these, how many were not kept, for those before take much room
+  uint64_t rungs_left_out;        // atomic: snapshots of the ladder not taken, for want of memory
+  uint32_t container_version;     // of the cgroup that charges the process: 1, 2; 0 = none found
+  uint32_t reserved1;
+  uint8_t ladder[kMaxRungs];  // percents of the limit at which snapshots are taken, rising; ended by 0 unless full
+  char container_path[256];   // the cgroup's directory, NUL-terminated; "" if unknown, or longer
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);
@@ -417,8 +438,41 @@ struct SnapshotRecord {
   uint64_t rows;  // units of work the program reported, ~0 = not given
 };
 static_assert(sizeof(SnapshotRecord) == 72);
+
+// Why a snapshot was taken.
+enum class SnapshotKind : uint32_t {
+  kLabelled = 0,          // the program asked for it, or `allocline snapshot`
+  kCheckpoint = 1,        // the program said how far it had come
+  kRung = 2,              // the usage passed a rung of the ladder: label "limit-90%"
+  kFailedAllocation = 3,  // an allocation failed: label "failed-allocation"
+  kTooLargeRequest = 4,   // one asked for more than was left of the limit: label "too-large-request"
+};
+// 1.3: stands behind the padding of a SnapshotRecord. One without it, of an earlier version, is kLabelled.
+struct SnapshotTail {
+  uint32_t kind;  // SnapshotKind
+  uint32_t reserved;
+};
+static_assert(sizeof(SnapshotTail) == 8);
 inline constexpr uint64_t kRowsNotGiven = ~uint64_t{0};
 inline constexpr uint32_t kMaxLabelBytes = 1024;  // longer labels are cut
+
+// ---------------------------------------------------------------- timeline (1.3)
+
+// What the process and its container held at an instant. The points are in no order, and at most kMaxTimelinePoints:
+// when there are so many, a new one is written over the one whose absence shows least (tracer/timeline.h). While that
+// is done its sequence is 0. So a reader copies the table three times; a record whose sequence is the same, and not 0,
+// in the first and the last copy is as the copy between them has it, and others are passed over. In a file that nobody
+// writes all three are alike, and what a SIGKILL leaves unfinished is one point at most.
+struct TimelineRecord {
+  uint64_t sequence;  // tag, atomic, release: 1, 2, 3, ... in the order the points were taken; none comes twice
+  uint64_t monotonic_ns;
+  uint64_t live_bytes;             // of the process, as far as its threads had published it
+  uint64_t rss_bytes;              // 0: unknown, as below
+  uint64_t container_usage_bytes;  // without inactive file pages
+  uint64_t container_limit_bytes;  // 0: none
+};
+static_assert(sizeof(TimelineRecord) == 48);
+inline constexpr uint32_t kMaxTimelinePoints = (64 << 10) / sizeof(TimelineRecord);
 
 // ---------------------------------------------------------------- differences (ALLOCLINE_VERIFY=1)
 

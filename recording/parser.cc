@@ -23,6 +23,7 @@ using format::PeakSite;
 using format::SiteRecord;
 using format::TableKind;
 using format::ThreadRecord;
+using format::TimelineRecord;
 
 namespace {
 
@@ -63,6 +64,7 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   RETURN_IF_ERROR(ReadCodes());
   RETURN_IF_ERROR(ReadSymbols());
   RETURN_IF_ERROR(ReadDifferences());
+  RETURN_IF_ERROR(ReadTimeline());
   NoteWhatIsMissing();
   RETURN_IF_ERROR(CheckStacks());
   CheckCodes();
@@ -197,6 +199,34 @@ absl::Status RecordingParser::ReadSymbols() {
 absl::Status RecordingParser::ReadDifferences() {
   return ReadVariable(map_, TableKind::kDifferences, sizeof(format::DifferenceRecord), AnywhereBy<ParseDifference>,
                       &recording_.differences_);
+}
+
+// Three looks: the first and the last say which records were whole all the while that the second was taken.
+absl::Status RecordingParser::ReadTimeline() {
+  RETURN_IF_ERROR(map_.Refresh());
+  std::vector<TimelineRecord> looks[3];
+  for (std::vector<TimelineRecord>& look : looks) {
+    RETURN_IF_ERROR(ForEachRecord<TimelineRecord>(
+        map_, TableKind::kTimeline, [&](size_t, const TimelineRecord& record) { look.push_back(record); }));
+    // A copy is whole before the next one is begun. Pairs with the fences and the release of the writer.
+    std::atomic_thread_fence(std::memory_order_acq_rel);
+  }
+  std::vector<TimelineRecord> whole;
+  for (size_t i = 0; i < looks[1].size(); ++i) {
+    const uint64_t sequence = looks[0][i].sequence;
+    if (sequence != 0 && looks[2][i].sequence == sequence) whole.push_back(looks[1][i]);
+  }
+  std::sort(whole.begin(), whole.end(), [](const TimelineRecord& a, const TimelineRecord& b) {
+    return std::tie(a.monotonic_ns, a.sequence) < std::tie(b.monotonic_ns, b.sequence);
+  });
+  for (const TimelineRecord& record : whole) {
+    recording_.timeline_.push_back({.monotonic_ns = record.monotonic_ns,
+                                    .live_bytes = record.live_bytes,
+                                    .rss_bytes = record.rss_bytes,
+                                    .container_usage_bytes = record.container_usage_bytes,
+                                    .container_limit_bytes = record.container_limit_bytes});
+  }
+  return absl::OkStatus();
 }
 
 // ---------------------------------------------------------------- checking

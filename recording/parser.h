@@ -4,7 +4,7 @@
 // what the writer publishes earlier than what was read before it (format.h, rules 3 and 4):
 //
 //   copy of the peak -> snapshots -> freed -> allocated -> chunk owners -> threads and totals -> sites -> nodes ->
-//   modules and code
+//   modules and code -> timeline, which hangs on nothing
 //
 // So what is found in one table is complete in the tables read after it.
 //
@@ -43,6 +43,7 @@ class RecordingParser {
   absl::Status ReadCodes();
   absl::Status ReadSymbols();
   absl::Status ReadDifferences();
+  absl::Status ReadTimeline();
 
   // Once all is read: does everything lead somewhere?
   void NoteWhatIsMissing();

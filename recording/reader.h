@@ -86,7 +86,8 @@ struct RecordedSnapshot {
   uint64_t live_bytes = 0, peak_bytes = 0;
   uint64_t rss_bytes = 0, container_usage_bytes = 0, container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
-  std::vector<std::pair<SiteId, SiteCounters>> growth;  // since the snapshot before, by rising site
+  format::SnapshotKind kind = format::SnapshotKind::kLabelled;  // may be one that a later version brought
+  std::vector<std::pair<SiteId, SiteCounters>> growth;          // since the snapshot before, by rising site
   bool operator==(const RecordedSnapshot&) const = default;
 };
 
@@ -128,6 +129,14 @@ struct RecordedPeak {
   bool operator==(const RecordedPeak&) const = default;
 };
 
+// What the process and its container held at an instant. 0: unknown, or (the limit) none.
+struct TimelinePoint {
+  uint64_t monotonic_ns = 0;
+  uint64_t live_bytes = 0, rss_bytes = 0;
+  uint64_t container_usage_bytes = 0, container_limit_bytes = 0;
+  bool operator==(const TimelinePoint&) const = default;
+};
+
 class Recording {
  public:
   // Opens the file at `path`. Errors: NotFound, PermissionDenied, InvalidArgument (not a recording, a directory, an
@@ -147,6 +156,9 @@ class Recording {
   const std::vector<RecordedCode>& codes() const { return codes_; }              // by rising id
   const std::vector<RecordedSymbol>& symbols() const { return symbols_; }
   const std::vector<RecordedDifference>& differences() const { return differences_; }
+  // By rising time. The process takes them as its memory changes; header().timeline_points says of how many these are
+  // what was kept.
+  const std::vector<TimelinePoint>& timeline() const { return timeline_; }
   // Nothing if no copy was made: the process never had more than K live, or forgot its peak.
   const std::optional<RecordedPeak>& peak_copy() const { return peak_copy_; }
 
@@ -198,6 +210,7 @@ class Recording {
   std::vector<RecordedCode> codes_;
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
+  std::vector<TimelinePoint> timeline_;
   std::optional<RecordedPeak> peak_copy_;
   std::vector<std::string> damage_;
 };

@@ -84,7 +84,8 @@ absl::Status TableMap::Refresh() {
   for (auto* text :
        {&header_.program[sizeof(header_.program) - 1], &header_.host[sizeof(header_.host) - 1],
         &header_.allocator[sizeof(header_.allocator) - 1], &header_.python_runtime[sizeof(header_.python_runtime) - 1],
-        &header_.directory[sizeof(header_.directory) - 1]}) {
+        &header_.directory[sizeof(header_.directory) - 1],
+        &header_.container_path[sizeof(header_.container_path) - 1]}) {
     *text = '\0';
   }
   RETURN_IF_ERROR(CheckHeader());

@@ -16,7 +16,9 @@ using format::DifferenceRecord;
 using format::Frame;
 using format::ModuleRecord;
 using format::Segment;
+using format::SnapshotKind;
 using format::SnapshotRecord;
+using format::SnapshotTail;
 using format::SymbolLocation;
 using format::SymbolRecord;
 
@@ -104,7 +106,11 @@ absl::StatusOr<RecordedSnapshot> ParseSnapshot(std::string_view record) {
   RETURN_IF_ERROR(CheckRoom(record, sizeof(SnapshotRecord), 0));
   const auto fixed = Load<SnapshotRecord>(record);
   const std::string_view rest = record.substr(sizeof(fixed));
-  RETURN_IF_ERROR(CheckRoom(record, sizeof(fixed), uint64_t{fixed.label_bytes} + fixed.payload_bytes));
+  const uint64_t label_and_payload = uint64_t{fixed.label_bytes} + fixed.payload_bytes;
+  RETURN_IF_ERROR(CheckRoom(record, sizeof(fixed), label_and_payload));
+  const size_t padded = (sizeof(fixed) + label_and_payload + 7) & ~size_t{7};
+  SnapshotTail tail{};
+  if (record.size() >= padded + sizeof(tail)) tail = Load<SnapshotTail>(record.substr(padded));
   if (fixed.entry_count > fixed.payload_bytes / kNumbersPerEntry) {  // a number has at least one byte
     return absl::InvalidArgumentError(
         fmt::format("a snapshot of {} entries in {} bytes", fixed.entry_count, fixed.payload_bytes));
@@ -117,6 +123,7 @@ absl::StatusOr<RecordedSnapshot> ParseSnapshot(std::string_view record) {
                             .container_usage_bytes = fixed.container_usage_bytes,
                             .container_limit_bytes = fixed.container_limit_bytes,
                             .rows = fixed.rows,
+                            .kind = SnapshotKind{tail.kind},
                             .growth = {}};
   snapshot.growth.reserve(fixed.entry_count);
   const auto* in = reinterpret_cast<const unsigned char*>(rest.data()) + fixed.label_bytes;
@@ -169,6 +176,8 @@ std::string EncodeSnapshot(const RecordedSnapshot& snapshot) {
   std::string record(BytesOf(fixed));
   record += label;
   record += payload;
+  record.resize((record.size() + 7) & ~size_t{7});
+  record += BytesOf(SnapshotTail{.kind = static_cast<uint32_t>(snapshot.kind), .reserved = 0});
   return Finish(std::move(record));
 }
 

@@ -31,7 +31,7 @@ constexpr TableShape kShapes[] = {
     {TableKind::kChunkOwners, 4 << 10, 8 * kMiB, false}, {TableKind::kCounters, 16 << 10, 1024 * kMiB, false},
     {TableKind::kSnapshots, 0, 1024 * kMiB, false},      {TableKind::kDifferences, 0, 1 * kMiB, false},
     {TableKind::kCodes, 0, 1024 * kMiB, true},           {TableKind::kPeakFirst, 0, 256 * kMiB, false},
-    {TableKind::kPeakSecond, 0, 256 * kMiB, false},
+    {TableKind::kPeakSecond, 0, 256 * kMiB, false},      {TableKind::kTimeline, 0, 64 << 10, false},
 };
 constexpr uint64_t kLargestExtent = 64 * kMiB;
 constexpr uint64_t kLeastExtent = 1 * kMiB;  // where a limit makes them small: the directory has room for 128
@@ -295,6 +295,11 @@ void RecordingWriter::FillHeaderOfChild(const FileHeader& parent) {
   header_->python_version = parent.python_version;
   header_->python_state = parent.python_state;
   header_->python_arena_bytes = parent.python_arena_bytes;
+  header_->emulated_limit_bytes = parent.emulated_limit_bytes;
+  header_->oom_kills_at_start = parent.oom_kills_at_start;
+  header_->container_version = parent.container_version;
+  memcpy(header_->ladder, parent.ladder, sizeof parent.ladder);
+  memcpy(header_->container_path, parent.container_path, sizeof parent.container_path);
   memcpy(header_->python_runtime, parent.python_runtime, sizeof parent.python_runtime);
   memcpy(header_->directory, parent.directory, sizeof parent.directory);
 }

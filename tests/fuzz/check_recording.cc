@@ -60,11 +60,17 @@ std::string CheckValues(const Recording& recording) {
       previous = site;
     }
   }
+  uint64_t before = 0;
+  for (const TimelinePoint& point : recording.timeline()) {
+    if (point.monotonic_ns < before) return "a timeline that goes back";
+    before = point.monotonic_ns;
+  }
   const format::FileHeader& header = recording.header();
   if (!Ends(header.program, sizeof(header.program)) || !Ends(header.host, sizeof(header.host)) ||
       !Ends(header.allocator, sizeof(header.allocator)) ||
       !Ends(header.python_runtime, sizeof(header.python_runtime)) ||
-      !Ends(header.directory, sizeof(header.directory))) {
+      !Ends(header.directory, sizeof(header.directory)) ||
+      !Ends(header.container_path, sizeof(header.container_path))) {
     return "a text of the header has no end";
   }
   if (recording.peak_bytes() < recording.live_bytes()) return "a peak below what is live";
@@ -86,6 +92,7 @@ std::string CheckWritingAgain(const Recording& recording) {
   if (again->codes() != recording.codes()) return "other code when written again";
   if (again->symbols() != recording.symbols()) return "other symbols when written again";
   if (again->differences() != recording.differences()) return "other differences when written again";
+  if (again->timeline() != recording.timeline()) return "another timeline when written again";
   if (again->peak_copy() != recording.peak_copy()) return "another copy of the peak when written again";
   if (again->live_bytes() != recording.live_bytes()) return "other live bytes when written again";
   return "";

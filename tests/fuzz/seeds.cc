@@ -67,7 +67,15 @@ RecordingBuilder OneOfEverything() {
   for (SiteId site : sites) builder.AddCounters(site % 2 == 0 ? main : worker, site, {site * 100, site, 50, 1});
   builder.AddSnapshotOfNow({.label = "before fetch", .live_bytes = 100, .peak_bytes = 200});
   for (SiteId site : sites) builder.AddCounters(worker, site, {1 << 20, 1, 0, 0});
-  builder.AddSnapshotOfNow({.label = "after fetch", .rows = 5000});
+  builder.AddSnapshotOfNow({.label = "after fetch", .rows = 5000, .kind = format::SnapshotKind::kCheckpoint});
+  builder.AddSnapshotOfNow({.label = "limit-90%", .kind = format::SnapshotKind::kRung});
+  for (uint64_t i = 1; i <= 100; ++i) {  // more than one page
+    builder.AddTimelinePoint({.monotonic_ns = i * 20'000'000,
+                              .live_bytes = i << 20,
+                              .rss_bytes = (i + 5) << 20,
+                              .container_usage_bytes = (i + 9) << 20,
+                              .container_limit_bytes = 128 << 20});
+  }
   builder.AddSymbol({.frame = plugin,
                      .level = 4,
                      .locations = {{.function = "Inner()", .file = "plugin.h", .line = 3, .inlined = true},
@@ -95,6 +103,9 @@ void WriteSeeds(const std::filesystem::path& directory) {
   RawRecording circle{OneOfEverything()};
   circle.record<format::NodeRecord>(TableKind::kNodes, 2).parent = 5;
   WriteSeed(directory / "circle", circle.bytes());
+  RawRecording unfinished{OneOfEverything()};  // its process was killed while it wrote a point
+  unfinished.record<format::TimelineRecord>(TableKind::kTimeline, 40).sequence = 0;
+  WriteSeed(directory / "unfinished-point", unfinished.bytes());
   RawRecording overlap{OneOfEverything()};
   overlap.extent(3).file_offset = overlap.extent(2).file_offset;
   WriteSeed(directory / "overlap", overlap.bytes());

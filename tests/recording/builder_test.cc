@@ -36,6 +36,7 @@ TEST(BuilderTest, WhateverIsAddedIsFoundByTheReader) {
     EXPECT_EQ(read.codes(), made.codes);
     EXPECT_EQ(read.symbols(), made.symbols);
     EXPECT_EQ(read.differences(), made.differences);
+    EXPECT_EQ(read.timeline(), made.timeline);
     EXPECT_EQ(read.peak_copy(), made.peak_copy);
     for (const auto& [site, stack] : made.stacks) ASSERT_EQ(read.Stack(site), stack);
 

@@ -58,6 +58,7 @@ RecordedSnapshot RandomSnapshot(Dice& dice, SiteId sites) {
                             .container_usage_bytes = dice.Magnitude(),
                             .container_limit_bytes = dice.Magnitude(),
                             .rows = dice.Magnitude(),
+                            .kind = format::SnapshotKind{static_cast<uint32_t>(dice.Below(7))},
                             .growth = {}};
   for (SiteId site = 1; site < sites; ++site) {
     const SiteCounters growth = dice.Counters();
@@ -136,6 +137,15 @@ RandomRecording::RandomRecording(uint64_t seed) {
       if (dice.Below(3) == 0 && live.any()) peak_copy->live.emplace_back(site, live);
     }
     builder.SetPeakCopy(*peak_copy);
+  }
+  uint64_t moment = 0;
+  for (uint64_t i = dice.Below(20); i > 0; --i) {
+    timeline.push_back({.monotonic_ns = moment += dice.Magnitude() >> 5,
+                        .live_bytes = dice.Magnitude(),
+                        .rss_bytes = dice.Magnitude(),
+                        .container_usage_bytes = dice.Magnitude(),
+                        .container_limit_bytes = dice.Magnitude()});
+    builder.AddTimelinePoint(timeline.back());
   }
   for (uint64_t i = dice.Below(3); i > 0; --i) {
     differences.push_back({.ours = dice.Stack(), .theirs = dice.Stack()});

@@ -24,6 +24,7 @@ struct RandomRecording {
   std::vector<RecordedCode> codes;
   std::vector<RecordedSymbol> symbols;
   std::vector<RecordedDifference> differences;
+  std::vector<TimelinePoint> timeline;
   std::optional<RecordedPeak> peak_copy;
 };
 

@@ -200,6 +200,45 @@ TEST(ReaderTest, ASiteFreedByMoreThanItAllocatedIsNegative) {
   EXPECT_EQ(recording.live_bytes(), 0u);
 }
 
+// ---------------------------------------------------------------- timeline
+
+TEST(ReaderTest, PointsOfTheTimelineAreInTheOrderOfTheirTime) {
+  RecordingBuilder builder;
+  for (const uint64_t time : {30, 10, 20, 10}) builder.AddTimelinePoint({.monotonic_ns = time, .live_bytes = time * 2});
+  const Recording recording = Read(builder);
+  std::vector<uint64_t> times;
+  for (const TimelinePoint& point : recording.timeline()) {
+    times.push_back(point.monotonic_ns);
+    EXPECT_EQ(point.live_bytes, point.monotonic_ns * 2);
+  }
+  EXPECT_THAT(times, ElementsAre(10, 10, 20, 30));
+}
+
+TEST(ReaderTest, APointThatIsBeingWrittenIsPassedOver) {
+  RecordingBuilder builder;
+  for (const uint64_t time : {10, 20, 30}) builder.AddTimelinePoint({.monotonic_ns = time});
+  RawRecording raw(builder);
+  raw.record<format::TimelineRecord>(TableKind::kTimeline, 1).sequence = 0;
+  const Recording recording = Read(raw);
+  ASSERT_THAT(recording.timeline(), SizeIs(2));
+  EXPECT_EQ(recording.timeline()[0].monotonic_ns, 10);
+  EXPECT_EQ(recording.timeline()[1].monotonic_ns, 30);
+  EXPECT_THAT(recording.damage(), IsEmpty());
+}
+
+// ---------------------------------------------------------------- snapshots
+
+TEST(ReaderTest, ASnapshotWithoutATailIsOneThatTheProgramAskedFor) {
+  RecordingBuilder builder;
+  builder.AddSnapshot({.label = "limit-90%", .kind = format::SnapshotKind::kRung});
+  RawRecording raw(builder);
+  EXPECT_EQ(Read(raw).snapshots()[0].kind, format::SnapshotKind::kRung);
+  raw.record<format::SnapshotRecord>(TableKind::kSnapshots).record_bytes -= sizeof(format::SnapshotTail);
+  raw.head(TableKind::kSnapshots).used -= sizeof(format::SnapshotTail);  // as versions before 1.3 wrote it
+  EXPECT_EQ(Read(raw).snapshots()[0].kind, format::SnapshotKind::kLabelled);
+  EXPECT_EQ(Read(raw).snapshots()[0].label, "limit-90%");
+}
+
 // ---------------------------------------------------------------- totals
 
 struct Totals {
