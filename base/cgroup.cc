@@ -1,12 +1,10 @@
 #include "base/cgroup.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <string_view>
+
+#include "base/raw_syscall.h"
 
 namespace allocline {
 namespace {
@@ -17,7 +15,7 @@ constexpr uint64_t kNoLimit = uint64_t{1} << 62;
 // A path on the stack. One that does not fit stays unfit: opening it fails, as a missing file does.
 class Path {
  public:
-  explicit Path(const char* root) { Append(root); }
+  explicit Path(std::string_view root) { Append(root); }
 
   Path& Append(std::string_view text) {
     if (length_ + text.size() >= sizeof text_) {
@@ -36,6 +34,22 @@ class Path {
     while ((number /= 10) != 0);
     return Append({first, static_cast<size_t>(digits + sizeof digits - first)});
   }
+  // Undoes what mountinfo writes of blanks and backslashes: \040.
+  Path& AppendUnescaped(std::string_view text) {
+    for (size_t i = 0; i < text.size(); ++i) {
+      const auto digit = [&](size_t at) {
+        return at < text.size() && text[at] >= '0' && text[at] <= '7' ? text[at] - '0' : -1;
+      };
+      if (text[i] == '\\' && digit(i + 1) >= 0 && digit(i + 2) >= 0 && digit(i + 3) >= 0) {
+        const char c = static_cast<char>(digit(i + 1) << 6 | digit(i + 2) << 3 | digit(i + 3));
+        Append({&c, 1});
+        i += 3;
+      } else {
+        Append(text.substr(i, 1));
+      }
+    }
+    return *this;
+  }
   // Drops the last component; false when that would reach above the first `floor` bytes.
   bool GoUp(size_t floor) {
     if (length_ <= floor) return false;
@@ -46,12 +60,10 @@ class Path {
   }
   void CutTo(size_t length) { text_[length_ = length] = '\0'; }
 
+  std::string_view text() const { return {text_, length_}; }
   size_t length() const { return length_; }
-  // syscall() and not open(): that one is a cancellation point, and nobody expects malloc to be one.
-  int Open() const {
-    if (!fits_) return -1;
-    return static_cast<int>(syscall(SYS_openat, AT_FDCWD, text_, O_RDONLY | O_CLOEXEC));
-  }
+  bool fits() const { return fits_; }
+  long Open() const { return fits_ ? sys::Open(text_, O_RDONLY | O_CLOEXEC) : -1; }
 
  private:
   char text_[1024] = "";
@@ -64,7 +76,7 @@ class LineReader {
  public:
   explicit LineReader(const Path& path) : fd_(path.Open()) {}
   ~LineReader() {
-    if (fd_ >= 0) syscall(SYS_close, fd_);
+    if (is_open()) sys::Close(static_cast<int>(fd_));
   }
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
@@ -88,61 +100,108 @@ class LineReader {
 
  private:
   bool Fill() {
-    if (fd_ < 0) return false;
+    if (!is_open()) return false;
     long got;
-    do got = syscall(SYS_read, fd_, buffer_, sizeof buffer_);
-    while (got < 0 && errno == EINTR);
+    do got = sys::Read(static_cast<int>(fd_), buffer_, sizeof buffer_);
+    while (got == -kInterrupted);
     begin_ = 0;
     end_ = got > 0 ? static_cast<size_t>(got) : 0;
     return got > 0;
   }
 
-  const int fd_;
+  static constexpr long kInterrupted = 4;  // EINTR
+  const long fd_;
   size_t begin_ = 0, end_ = 0;
-  char buffer_[256];
+  char buffer_[1024];
   char line_[768];
 };
 
+// A number and nothing behind it, but for blanks.
 bool ParseNumber(std::string_view text, uint64_t* number) {
-  if (text.empty() || text.front() < '0' || text.front() > '9') return false;
+  if (text.empty()) return false;
   uint64_t value = 0;
-  for (char c : text) {
-    if (c < '0' || c > '9') break;
-    if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, c - '0', &value)) {
+  size_t i = 0;
+  for (; i < text.size() && text[i] >= '0' && text[i] <= '9'; ++i) {
+    if (__builtin_mul_overflow(value, uint64_t{10}, &value) ||
+        __builtin_add_overflow(value, static_cast<uint64_t>(text[i] - '0'), &value)) {
       value = UINT64_MAX;
-      break;
     }
   }
+  if (i == 0 || text.find_first_not_of(" \t", i) != text.npos) return false;
   *number = value;
   return true;
 }
 
-// The number in DIRECTORY/`file`, or after `key` and a space when the file is a list of pairs.
-bool ReadNumber(Path& directory, std::string_view file, std::string_view key, uint64_t* number) {
+// Cuts the next word off the front of `text`.
+std::string_view TakeWord(std::string_view* text) {
+  const size_t begin = text->find_first_not_of(' ');
+  if (begin == text->npos) {
+    *text = {};
+    return {};
+  }
+  const size_t end = text->find(' ', begin);
+  const std::string_view word = text->substr(begin, end == text->npos ? end : end - begin);
+  text->remove_prefix(begin + word.size());
+  return word;
+}
+
+bool HoldsItem(std::string_view comma_list, std::string_view item) {
+  while (!comma_list.empty()) {
+    const size_t comma = comma_list.find(',');
+    if (comma_list.substr(0, comma) == item) return true;
+    if (comma == comma_list.npos) break;
+    comma_list.remove_prefix(comma + 1);
+  }
+  return false;
+}
+
+// The number in DIRECTORY/`file`.
+bool ReadNumber(Path& directory, std::string_view file, uint64_t* number) {
   const size_t length = directory.length();
   directory.Append(file);
   bool found = false;
   {
     LineReader lines(directory);
     std::string_view line;
-    while (!found && lines.Next(&line)) {
-      if (!line.starts_with(key)) continue;
-      line.remove_prefix(key.size());
-      if (!key.empty() && (line.empty() || line.front() != ' ')) continue;
-      if (!key.empty()) line.remove_prefix(1);
-      found = ParseNumber(line, number);
-      if (key.empty()) break;
-    }
+    found = lines.Next(&line) && ParseNumber(line, number);
   }
   directory.CutTo(length);
   return found;
 }
 
-enum class Version { kNone, kV1, kV2 };
+struct Pair {
+  std::string_view key;
+  uint64_t value = 0;
+  bool found = false;
+};
 
-// Which hierarchy charges the process's memory, and its path in it: appended to `directory`. In a hybrid set-up both
-// hierarchies list the process; the memory controller is where a line names it.
-Version FindGroup(int pid, const char* root, Path* directory, size_t* mount_length) {
+// The numbers behind the keys, in a file of lines "KEY NUMBER".
+template <size_t kCount>
+void ReadPairs(Path& directory, std::string_view file, Pair (&pairs)[kCount]) {
+  const size_t length = directory.length();
+  directory.Append(file);
+  size_t missing = kCount;
+  {
+    LineReader lines(directory);
+    std::string_view line;
+    while (missing > 0 && lines.Next(&line)) {
+      const std::string_view key = TakeWord(&line);
+      for (Pair& pair : pairs) {
+        if (pair.found || pair.key != key) continue;
+        pair.found = ParseNumber(TakeWord(&line), &pair.value);  // /proc/meminfo has a unit behind it
+        --missing;
+        break;
+      }
+    }
+  }
+  directory.CutTo(length);
+}
+
+// ---------------------------------------------------------------- finding
+
+// Which hierarchy charges the process's memory, and its path in it. In a hybrid set-up both list the process; the
+// memory controller is where a line names it.
+CgroupVersion FindGroup(int pid, const char* root, Path* group) {
   Path file(root);
   file.Append("/proc/");
   if (pid == 0) {
@@ -154,70 +213,166 @@ Version FindGroup(int pid, const char* root, Path* directory, size_t* mount_leng
 
   LineReader lines(file);
   std::string_view line;
-  Version version = Version::kNone;
-  while (version != Version::kV1 && lines.Next(&line)) {
+  CgroupVersion version = CgroupVersion::kNone;
+  while (version != CgroupVersion::kV1 && lines.Next(&line)) {
     const size_t first = line.find(':');
     const size_t second = first == line.npos ? first : line.find(':', first + 1);
-    if (second == line.npos) continue;
-    const std::string_view controllers(line.data() + first + 1, second - first - 1);
-    std::string_view group(line.data() + second + 1, line.size() - second - 1);
-    const bool is_v1 = controllers == "memory";
+    if (second == line.npos || second + 1 == line.size() || line[second + 1] != '/') continue;
+    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    const bool is_v1 = HoldsItem(controllers, "memory");
     if (!is_v1 && !controllers.empty()) continue;
-    // A group outside our own cgroup namespace: nothing below our mount is it.
-    if (group.find("/..") != group.npos) continue;
-    directory->CutTo(0);
-    directory->Append(root).Append(is_v1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup");
-    *mount_length = directory->length();
-    if (group != "/") directory->Append(group);
-    version = is_v1 ? Version::kV1 : Version::kV2;
+    group->CutTo(0);
+    group->Append(line.substr(second + 1));
+    version = is_v1 ? CgroupVersion::kV1 : CgroupVersion::kV2;
   }
   return version;
 }
 
-ContainerMemory Read(int pid, const char* root) {
-  Path directory("");
-  size_t mount_length = 0;
-  const Version version = FindGroup(pid, root, &directory, &mount_length);
-  if (version == Version::kNone) return {};
-  const bool v1 = version == Version::kV1;
-  const char* usage_file = v1 ? "/memory.usage_in_bytes" : "/memory.current";
+// How well a mount that begins at the group `root` shows `group`: the more of it the mount's root covers, the better; 1
+// for the mount of something else, which is all that can be seen.
+size_t Fitness(std::string_view group, std::string_view root) {
+  if (root == "/") return 2;
+  const bool covers = group.starts_with(root) && (group.size() == root.size() || group[root.size()] == '/');
+  return covers ? root.size() + 2 : 1;
+}
 
-  const bool in_root = directory.length() == mount_length;
-  ContainerMemory memory;
-  if (!ReadNumber(directory, usage_file, "", &memory.usage_bytes)) {
-    // Inside a container without a cgroup namespace the path is the host's, while the mount shows the container's own
-    // group as its root.
-    if (in_root) return {};
-    directory.CutTo(mount_length);
-    if (!ReadNumber(directory, usage_file, "", &memory.usage_bytes)) return {};
+// Where the hierarchy is mounted, into `directory`; behind it the group, where it lies below the mount's root.
+void FindDirectory(CgroupVersion version, std::string_view group, const char* root, Path* directory,
+                   size_t* mount_bytes) {
+  size_t best = 0;
+  {
+    LineReader lines(Path(root).Append("/proc/self/mountinfo"));
+    std::string_view line;
+    while (lines.Next(&line)) {
+      // ID PARENT MAJOR:MINOR ROOT MOUNT OPTIONS [FIELD...] - TYPE SOURCE SUPER-OPTIONS
+      const size_t dash = line.find(" - ");
+      if (dash == line.npos) continue;
+      std::string_view after = line.substr(dash + 3), before = line.substr(0, dash);
+      const std::string_view type = TakeWord(&after);
+      TakeWord(&after);
+      const bool fits =
+          version == CgroupVersion::kV2 ? type == "cgroup2" : type == "cgroup" && HoldsItem(TakeWord(&after), "memory");
+      if (!fits) continue;
+      for (int i = 0; i < 3; ++i) TakeWord(&before);
+      const std::string_view mounted_group = TakeWord(&before);
+      const std::string_view mount = TakeWord(&before);
+      if (!mounted_group.starts_with('/') || !mount.starts_with('/')) continue;
+      // Escaped it is longer than what it stands for: a group with a blank in its name is looked for from a mount of
+      // all.
+      const size_t fitness = Fitness(group, mounted_group);
+      if (fitness < best) continue;  // of equals the later: it may lie over the earlier one
+      best = fitness;
+      directory->CutTo(0);
+      directory->Append(root).AppendUnescaped(mount);
+      *mount_bytes = directory->length();
+      if (fitness == 2 && group != "/") directory->Append(group);
+      if (fitness > 2) directory->Append(group.substr(mounted_group.size()));
+    }
   }
+  if (best > 0) return;
+  directory->Append(root).Append(version == CgroupVersion::kV1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup");
+  *mount_bytes = directory->length();
+  if (group != "/") directory->Append(group);
+}
 
-  uint64_t inactive = 0;
-  if (ReadNumber(directory, "/memory.stat", v1 ? "total_inactive_file" : "inactive_file", &inactive)) {
-    memory.usage_bytes -= inactive < memory.usage_bytes ? inactive : memory.usage_bytes;
-  }
+// ---------------------------------------------------------------- reading
 
-  uint64_t limit = UINT64_MAX;
-  if (v1) {
-    ReadNumber(directory, "/memory.stat", "hierarchical_memory_limit", &limit);
-  } else {
-    do {
-      uint64_t here;  // "max" is no number
-      if (ReadNumber(directory, "/memory.max", "", &here) && here < limit) limit = here;
-    } while (directory.GoUp(mount_length));
-  }
-  memory.limit_bytes = limit < kNoLimit ? limit : 0;
-  memory.found = !in_root || memory.limit_bytes != 0;
-  return memory.found ? memory : ContainerMemory{};
+struct Files {
+  std::string_view usage, limit, inactive;
+};
+constexpr Files kFilesOfV1 = {"/memory.usage_in_bytes", "/memory.limit_in_bytes", "total_inactive_file"};
+constexpr Files kFilesOfV2 = {"/memory.current", "/memory.max", "inactive_file"};
+const Files& FilesOf(CgroupVersion version) { return version == CgroupVersion::kV1 ? kFilesOfV1 : kFilesOfV2; }
+
+struct Usage {
+  uint64_t bytes = 0;
+  Pair limit_above = {"hierarchical_memory_limit"};  // v1: of all groups above, also of those that cannot be seen
+};
+
+bool ReadUsage(const Files& files, Path& directory, Usage* usage) {
+  if (!ReadNumber(directory, files.usage, &usage->bytes)) return false;
+  Pair pairs[] = {{files.inactive}, usage->limit_above};
+  ReadPairs(directory, "/memory.stat", pairs);
+  usage->bytes -= pairs[0].value < usage->bytes ? pairs[0].value : usage->bytes;
+  usage->limit_above = pairs[1];
+  return true;
 }
 
 }  // namespace
 
-ContainerMemory ReadContainerMemory(int pid, const char* root) {
-  const int saved_errno = errno;
-  const ContainerMemory memory = Read(pid, root);
-  errno = saved_errno;
-  return memory;
+Cgroup FindCgroup(int pid, const char* root) {
+  Cgroup found;
+  Path group(""), directory("");
+  size_t mount_bytes = 0;
+  const CgroupVersion version = FindGroup(pid, root, &group);
+  // A group outside our own cgroup namespace: nothing below our mounts is it.
+  if (version == CgroupVersion::kNone || group.text().find("/..") != std::string_view::npos) return found;
+  FindDirectory(version, group.text(), root, &directory, &mount_bytes);
+
+  uint64_t usage = 0;
+  if (!ReadNumber(directory, FilesOf(version).usage, &usage)) {
+    // Inside a container without a cgroup namespace the path is the host's, while the mount shows the container's own
+    // group as its root.
+    directory.CutTo(mount_bytes < directory.length() ? mount_bytes : directory.length());
+    if (!ReadNumber(directory, FilesOf(version).usage, &usage)) return found;
+  }
+  if (!directory.fits() || directory.length() >= sizeof found.directory) return found;
+  memcpy(found.directory, directory.text().data(), directory.length());
+  found.directory[directory.length()] = '\0';
+  found.mount_bytes = static_cast<uint32_t>(mount_bytes);
+  Path machine(root);
+  Pair total[] = {{"MemTotal:"}};
+  ReadPairs(machine, "/proc/meminfo", total);
+  found.machine_bytes = total[0].value << 10;
+  found.version = version;
+  return found;
 }
+
+ContainerMemory ReadContainerMemory(const Cgroup& group) {
+  ContainerMemory memory;
+  if (!group.found()) return memory;
+  const Files& files = FilesOf(group.version);
+  Path directory(group.directory);
+  Usage own;
+  if (!ReadUsage(files, directory, &own)) return memory;
+  memory.usage_bytes = own.bytes;
+
+  int64_t least_room = INT64_MAX;
+  const auto take = [&](uint64_t limit, uint64_t usage) {
+    const bool is_limit = limit > 0 && limit < kNoLimit && (group.machine_bytes == 0 || limit <= group.machine_bytes);
+    const auto room = static_cast<int64_t>(limit - usage);
+    if (!is_limit || room >= least_room) return;
+    least_room = room;
+    memory.limit_bytes = limit;
+    memory.usage_bytes = usage;
+  };
+  if (own.limit_above.found) take(own.limit_above.value, own.bytes);
+  bool is_own = true;
+  do {
+    uint64_t limit = 0;  // what is no number is none
+    if (ReadNumber(directory, files.limit, &limit) && limit < kNoLimit) {
+      Usage usage = own;
+      if (!is_own) ReadUsage(files, directory, &usage);
+      take(limit, usage.bytes);
+    }
+    is_own = false;
+  } while (directory.GoUp(group.mount_bytes));
+
+  const bool in_root = strlen(group.directory) == group.mount_bytes;
+  memory.found = !in_root || memory.limit_bytes != 0;
+  return memory.found ? memory : ContainerMemory{};
+}
+
+bool ReadOomKills(const Cgroup& group, uint64_t* kills) {
+  *kills = 0;
+  if (!group.found()) return false;
+  Path directory(group.directory);
+  Pair pairs[] = {{"oom_kill"}};
+  ReadPairs(directory, group.version == CgroupVersion::kV1 ? "/memory.oom_control" : "/memory.events", pairs);
+  *kills = pairs[0].value;
+  return pairs[0].found;
+}
+
+ContainerMemory ReadContainerMemory(int pid, const char* root) { return ReadContainerMemory(FindCgroup(pid, root)); }
 
 }  // namespace allocline

@@ -3,6 +3,10 @@
 #include <errno.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -31,6 +35,27 @@ class CgroupTest : public testing::Test {
     std::ofstream(file) << content;
   }
   void ProcessIsIn(const std::string& groups) { Write("/proc/4711/cgroup", groups); }
+  // A line of mountinfo: the hierarchy as seen from the group `root` on, at `mount`.
+  static std::string MountOfV2(const std::string& mount, const std::string& root = "/") {
+    return "41 31 0:38 " + root + " " + mount + " rw,nosuid shared:9 - cgroup2 cgroup2 rw,nsdelegate\n";
+  }
+  static std::string MountOfV1(const std::string& mount, const std::string& controllers,
+                               const std::string& root = "/") {
+    return "35 31 0:32 " + root + " " + mount + " rw,relatime - cgroup cgroup rw," + controllers + "\n";
+  }
+  void Mounts(const std::string& lines) {
+    Write("/proc/self/mountinfo",
+          "23 1 8:1 / / rw - ext4 /dev/sda rw\n31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n" + lines +
+              "77 23 0:50 / /proc rw - proc proc rw\n");
+  }
+  void GroupOfV2(const std::string& directory, const std::string& current, const std::string& max) {
+    Write(directory + "/memory.current", current + "\n");
+    Write(directory + "/memory.max", max + "\n");
+  }
+  void GroupOfV1(const std::string& directory, const std::string& usage, const std::string& limit) {
+    Write(directory + "/memory.usage_in_bytes", usage + "\n");
+    Write(directory + "/memory.limit_in_bytes", limit + "\n");
+  }
   ContainerMemory Read() const { return ReadContainerMemory(kPid, root_.c_str()); }
 
   std::string root_;
@@ -132,11 +157,230 @@ TEST_F(CgroupTest, MissingAndDamagedFilesAreNotFound) {
   EXPECT_FALSE(Read().found);
 }
 
+// ---------------------------------------------------------------- where it is mounted
+
+TEST_F(CgroupTest, TheHierarchyIsFoundWhereverItIsMounted) {
+  ProcessIsIn("0::/pod/inner\n");
+  Mounts(MountOfV2("/mnt/my\\040groups"));  // a blank, as the kernel writes it
+  GroupOfV2("/mnt/my groups/pod/inner", "10", "100");
+  EXPECT_EQ(Read().usage_bytes, 10);
+  EXPECT_EQ(Read().limit_bytes, 100);
+}
+
+TEST_F(CgroupTest, AGroupThatIsBoundFromTheHostIsTheMountItself) {
+  for (const char* mount_root : {"/docker/0123", "/docker"}) {
+    ProcessIsIn("4:memory:/docker/0123\n");
+    Mounts(MountOfV1("/sys/fs/cgroup/memory", "memory", mount_root));
+    const std::string below = std::string("/docker/0123").substr(strlen(mount_root));
+    GroupOfV1("/sys/fs/cgroup/memory" + below, "77", "100");
+    EXPECT_EQ(Read().usage_bytes, 77) << mount_root;
+    EXPECT_EQ(Read().limit_bytes, 100) << mount_root;
+  }
+}
+
+TEST_F(CgroupTest, TheMountThatShowsTheGroupBestIsTaken) {
+  ProcessIsIn("0::/docker/0123/inner\n");
+  Mounts(MountOfV2("/other", "/somewhere/else") + MountOfV2("/bound", "/docker/0123") + MountOfV2("/whole"));
+  GroupOfV2("/bound/inner", "10", "100");
+  GroupOfV2("/whole/docker/0123/inner", "20", "200");
+  GroupOfV2("/other", "30", "300");
+  EXPECT_EQ(Read().limit_bytes, 100);
+}
+
+TEST_F(CgroupTest, AMountFromOutsideOfOurNamespaceShowsAnAncestorWhoseLimitHolds) {
+  ProcessIsIn("0::/\n");
+  Mounts(MountOfV2("/sys/fs/cgroup", "/.."));
+  GroupOfV2("/sys/fs/cgroup", "77", "100");
+  EXPECT_EQ(Read().limit_bytes, 100);
+  ProcessIsIn("0::/../../other\n");
+  EXPECT_FALSE(Read().found);
+}
+
+TEST_F(CgroupTest, InAHybridTheMemoryControllersHierarchyIsRead) {
+  const std::string mounts = MountOfV1("/sys/fs/cgroup/cpu", "cpu") + MountOfV1("/sys/fs/cgroup/memory", "memory") +
+                             MountOfV2("/sys/fs/cgroup/unified");
+  Mounts(mounts);
+  GroupOfV1("/sys/fs/cgroup/memory/job", "10", "100");
+  GroupOfV1("/sys/fs/cgroup/cpu/job", "1", "2");
+  GroupOfV2("/sys/fs/cgroup/unified/job", "20", "200");
+  ProcessIsIn("9:name=systemd:/job\n1:cpu:/job\n4:memory:/job\n0::/job\n");
+  EXPECT_EQ(Read().limit_bytes, 100);
+  ProcessIsIn("0::/job\n4:memory:/job\n");
+  EXPECT_EQ(Read().limit_bytes, 100);
+  ProcessIsIn("9:name=systemd:/job\n1:cpu:/job\n0::/job\n");  // the memory controller is v2's
+  EXPECT_EQ(Read().limit_bytes, 200);
+}
+
+TEST_F(CgroupTest, ControllersMountedTogetherAreRead) {
+  ProcessIsIn("4:cpu,memory,hugetlb:/job\n");
+  Mounts(MountOfV1("/cgroup", "cpu,memory,hugetlb"));
+  GroupOfV1("/cgroup/job", "10", "100");
+  EXPECT_EQ(Read().limit_bytes, 100);
+}
+
+TEST_F(CgroupTest, WithoutAMountOfTheHierarchyTheUsualPlaceIsLookedAt) {
+  ProcessIsIn("0::/job\n");
+  Mounts("");
+  GroupOfV2("/sys/fs/cgroup/job", "10", "100");
+  EXPECT_EQ(Read().limit_bytes, 100);
+}
+
+TEST_F(CgroupTest, NoCgroupMountedIsNotFound) {
+  ProcessIsIn("0::/\n");
+  Mounts("");
+  EXPECT_FALSE(Read().found);
+}
+
+TEST_F(CgroupTest, AMountinfoOfGarbageIsPassedOver) {
+  ProcessIsIn("0::/job\n");
+  Write("/proc/self/mountinfo", "-\n - \n - cgroup2\n1 2 3 - cgroup2 cgroup2 rw\n" + std::string(10'000, ' ') +
+                                    "cgroup2\n\\\\0\\04 \\9 - cgroup2\n");
+  GroupOfV2("/job", "20", "200");  // where a mount at "" would have it
+  GroupOfV2("/sys/fs/cgroup/job", "10", "100");
+  EXPECT_EQ(Read().usage_bytes, 10);
+}
+
+// ---------------------------------------------------------------- limits
+
+TEST_F(CgroupTest, TheGroupWithTheLeastRoomGivesBothFigures) {
+  ProcessIsIn("0::/pod/container\n");
+  GroupOfV2("/sys/fs/cgroup/pod/container", "400", "1000");
+  GroupOfV2("/sys/fs/cgroup/pod", "1900", "2000");  // with its neighbours in the pod
+  EXPECT_EQ(Read().usage_bytes, 1900);
+  EXPECT_EQ(Read().limit_bytes, 2000);
+  GroupOfV2("/sys/fs/cgroup/pod", "900", "2000");
+  EXPECT_EQ(Read().usage_bytes, 400);
+  EXPECT_EQ(Read().limit_bytes, 1000);
+}
+
+TEST_F(CgroupTest, Version1AlsoLooksAtTheGroupsAbove) {
+  ProcessIsIn("4:memory:/pod/container\n");
+  GroupOfV1("/sys/fs/cgroup/memory/pod/container", "400", "9223372036854771712");
+  Write("/sys/fs/cgroup/memory/pod/container/memory.stat", "hierarchical_memory_limit 2000\ntotal_inactive_file 100\n");
+  GroupOfV1("/sys/fs/cgroup/memory/pod", "1900", "2000");
+  Write("/sys/fs/cgroup/memory/pod/memory.stat", "hierarchical_memory_limit 2000\ntotal_inactive_file 500\n");
+  EXPECT_EQ(Read().usage_bytes, 1400);
+  EXPECT_EQ(Read().limit_bytes, 2000);
+}
+
+TEST_F(CgroupTest, ALimitAboveTheMachinesMemoryIsNone) {
+  ProcessIsIn("0::/job\n");
+  Write("/proc/meminfo", "MemTotal:       16000000 kB\nMemFree: 1 kB\n");
+  GroupOfV2("/sys/fs/cgroup/job", "10", "17000000000");
+  EXPECT_EQ(Read().limit_bytes, 0);
+  EXPECT_EQ(Read().usage_bytes, 10);
+  GroupOfV2("/sys/fs/cgroup/job", "10", "16000000000");
+  EXPECT_EQ(Read().limit_bytes, 16'000'000'000);
+}
+
+TEST_F(CgroupTest, ALimitThatIsNoNumberIsNone) {
+  ProcessIsIn("0::/job\n");
+  for (const char* garbage : {"max", "", "lots", "-1", "12 MiB", "0x100", "100M", "0", "99999999999999999999999999"}) {
+    GroupOfV2("/sys/fs/cgroup/job", "10", garbage);
+    EXPECT_TRUE(Read().found) << garbage;
+    EXPECT_EQ(Read().limit_bytes, 0) << garbage;
+  }
+}
+
+TEST_F(CgroupTest, ALimitThatIsLoweredIsSeenAtTheNextReading) {
+  ProcessIsIn("0::/job\n");
+  GroupOfV2("/sys/fs/cgroup/job", "10", "100");
+  const Cgroup group = FindCgroup(kPid, root_.c_str());
+  EXPECT_EQ(ReadContainerMemory(group).limit_bytes, 100);
+  GroupOfV2("/sys/fs/cgroup/job", "20", "50");
+  EXPECT_EQ(ReadContainerMemory(group).limit_bytes, 50);
+  EXPECT_EQ(ReadContainerMemory(group).usage_bytes, 20);
+  fs::remove_all(root_ + "/sys");
+  EXPECT_FALSE(ReadContainerMemory(group).found);
+}
+
+// ---------------------------------------------------------------- kills
+
+TEST_F(CgroupTest, KillsAreCountedByBothVersions) {
+  uint64_t kills = 99;
+  ProcessIsIn("0::/job\n");
+  GroupOfV2("/sys/fs/cgroup/job", "10", "100");
+  EXPECT_FALSE(ReadOomKills(FindCgroup(kPid, root_.c_str()), &kills));
+  Write("/sys/fs/cgroup/job/memory.events", "low 0\nhigh 0\nmax 7\noom 4\noom_kill 3\noom_group_kill 0\n");
+  ASSERT_TRUE(ReadOomKills(FindCgroup(kPid, root_.c_str()), &kills));
+  EXPECT_EQ(kills, 3);
+  ProcessIsIn("4:memory:/job\n");
+  GroupOfV1("/sys/fs/cgroup/memory/job", "10", "100");
+  Write("/sys/fs/cgroup/memory/job/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\n");  // before Linux 4.13
+  EXPECT_FALSE(ReadOomKills(FindCgroup(kPid, root_.c_str()), &kills));
+  Write("/sys/fs/cgroup/memory/job/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 12\n");
+  ASSERT_TRUE(ReadOomKills(FindCgroup(kPid, root_.c_str()), &kills));
+  EXPECT_EQ(kills, 12);
+}
+
 TEST_F(CgroupTest, ErrnoIsKept) {
   errno = EDOM;
   const ContainerMemory memory = Read();  // opens files that are not there
   EXPECT_EQ(errno, EDOM);
   EXPECT_FALSE(memory.found);
+}
+
+// A group of v1 below the test's own, with a limit.
+class RealCgroupTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const Cgroup own = FindCgroup(0);
+    if (own.version != CgroupVersion::kV1) GTEST_SKIP() << "needs a memory cgroup of version 1";
+    directory_ = std::string(own.directory) + "/allocline-cgroup-test-" + std::to_string(getpid());
+    if (mkdir(directory_.c_str(), 0755) != 0) {
+      directory_.clear();
+      GTEST_SKIP() << "needs to make a cgroup in " << own.directory << ": " << strerror(errno);
+    }
+  }
+  void TearDown() override {
+    if (directory_.empty()) return;
+    EXPECT_EQ(rmdir(directory_.c_str()), 0) << strerror(errno);
+  }
+  static void WriteTo(const std::string& file, uint64_t number) {
+    std::ofstream out(file);
+    out << number << std::flush;
+    ASSERT_TRUE(out) << file;
+  }
+
+  std::string directory_;
+};
+
+TEST_F(RealCgroupTest, WhatAProcessInItTouchesIsItsUsage) {
+  constexpr uint64_t kLimit = 64 << 20, kTouched = 24 << 20;
+  WriteTo(directory_ + "/memory.limit_in_bytes", kLimit);
+  int ready[2], done[2];
+  ASSERT_EQ(pipe(ready), 0);
+  ASSERT_EQ(pipe(done), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte = 0;
+    close(done[1]);
+    if (read(done[0], &byte, 1) != 1) _exit(1);  // once we are in the group
+    void* pages = mmap(nullptr, kTouched, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (pages == MAP_FAILED || write(ready[1], &byte, 1) != 1) _exit(1);
+    _exit(read(done[0], &byte, 1) == 1 ? 0 : 1);
+  }
+  WriteTo(directory_ + "/cgroup.procs", static_cast<uint64_t>(child));
+  char byte = 0;
+  ASSERT_EQ(write(done[1], &byte, 1), 1);
+  ASSERT_EQ(read(ready[0], &byte, 1), 1);
+  const Cgroup group = FindCgroup(child);
+  EXPECT_EQ(group.directory, directory_);
+  const ContainerMemory memory = ReadContainerMemory(group);
+  EXPECT_TRUE(memory.found);
+  EXPECT_EQ(memory.limit_bytes, kLimit);
+  EXPECT_GE(memory.usage_bytes, kTouched);
+  EXPECT_LT(memory.usage_bytes, kLimit);
+  WriteTo(directory_ + "/memory.limit_in_bytes", kLimit / 2);  // while it runs
+  EXPECT_EQ(ReadContainerMemory(group).limit_bytes, kLimit / 2);
+  uint64_t kills = 99;
+  EXPECT_TRUE(ReadOomKills(group, &kills));
+  EXPECT_EQ(kills, 0);
+  ASSERT_EQ(write(done[1], &byte, 1), 1);
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  for (const int fd : {ready[0], ready[1], done[0], done[1]}) close(fd);
 }
 
 TEST(CgroupOfThisMachineTest, OwnProcessReadsTheSameByNumberAndAsSelf) {
