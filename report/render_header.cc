@@ -18,14 +18,12 @@
 namespace allocline {
 namespace {
 
-std::string Bytes(uint64_t bytes) { return SizeText(static_cast<double>(bytes)); }
-std::string Bytes(int64_t bytes) { return SizeText(static_cast<double>(bytes)); }
-
 // "214 MiB", or "214 MiB (+3 MiB)" when there is an old value beside it.
 template <typename Integer>
 std::string BytesWithChange(Integer bytes, const Integer* old) {
-  if (old == nullptr) return Bytes(bytes);
-  return fmt::format("{} ({})", Bytes(bytes), SignedSizeText(static_cast<double>(bytes) - static_cast<double>(*old)));
+  if (old == nullptr) return SizeText(bytes);
+  return fmt::format("{} ({})", SizeText(bytes),
+                     SignedSizeText(static_cast<double>(bytes) - static_cast<double>(*old)));
 }
 
 std::string ProcessText(const ProfileSummary& summary) {
@@ -49,7 +47,7 @@ std::string TracedText(const ProfileSummary& summary, const ProfileSummary* old)
   text += old == nullptr ? CountText(summary.live_blocks, "block")
                          : fmt::format("{} ({:+}) blocks", summary.live_blocks, summary.live_blocks - old->live_blocks);
   text += fmt::format(", peak {}", BytesWithChange(summary.peak_bytes, old ? &old->peak_bytes : nullptr));
-  if (summary.peak_slack_bytes > 0) text += fmt::format(" (or up to {} more)", Bytes(summary.peak_slack_bytes));
+  if (summary.peak_slack_bytes > 0) text += fmt::format(" (or up to {} more)", SizeText(summary.peak_slack_bytes));
   return text + "\n";
 }
 
@@ -96,7 +94,7 @@ std::string PythonLines(const ProfileSummary& summary, const ProfileSummary* old
 std::string ModeText(const ProfileSummary& summary) {
   if ((summary.state & format::kStateSampled) == 0) return "";
   return fmt::format("{}sampled, one in {}{}; totals are exact, in bytes as the allocator rounds them",
-                     summary.sampled_after_ns != 0 ? "exact, then " : "", Bytes(summary.sample_interval_bytes),
+                     summary.sampled_after_ns != 0 ? "exact, then " : "", SizeText(summary.sample_interval_bytes),
                      (summary.state & format::kStateTotalsOnly) != 0 ? ", then only totals" : "");
 }
 
@@ -115,7 +113,7 @@ std::string MemoryText(const ProfileSummary& summary, const ProfileSummary* old)
   if (summary.container_usage_bytes > 0) {
     text +=
         ", container " + BytesWithChange(summary.container_usage_bytes, old ? &old->container_usage_bytes : nullptr);
-    if (summary.container_limit_bytes > 0) text += " of " + Bytes(summary.container_limit_bytes);
+    if (summary.container_limit_bytes > 0) text += " of " + SizeText(summary.container_limit_bytes);
   } else {
     text += ", container not known";
   }

@@ -14,7 +14,6 @@
 namespace allocline {
 namespace {
 
-std::string Bytes(int64_t bytes) { return SizeText(static_cast<double>(bytes)); }
 std::string Change(int64_t bytes) { return SignedSizeText(static_cast<double>(bytes)); }
 // " ±1.2 MiB", nothing behind what is exact.
 std::string Error(double bytes) { return bytes == 0 ? "" : fmt::format(" ±{}", SizeText(bytes)); }
@@ -31,7 +30,7 @@ class TextRenderer {
 
   std::string Line(const Statistic& statistic) const {
     if (options_.tracemalloc) return Printable(Str(statistic)) + "\n";
-    std::string text = fmt::format("{}: size={}{}, count={}", GroupName(statistic.group), Bytes(statistic.size),
+    std::string text = fmt::format("{}: size={}{}, count={}", GroupName(statistic.group), SizeText(statistic.size),
                                    Error(statistic.size_error()), statistic.count);
     if (statistic.count != 0) text += fmt::format(", average={}", SizeText(statistic.average()));
     if (options_.show_totals) {
@@ -43,7 +42,7 @@ class TextRenderer {
 
   std::string Line(const StatisticDiff& diff) const {
     if (options_.tracemalloc) return Printable(Str(diff)) + "\n";
-    std::string text = fmt::format("{}: size={}{} ({}{}), count={} ({:+})", GroupName(diff.group), Bytes(diff.size),
+    std::string text = fmt::format("{}: size={}{} ({}{}), count={} ({:+})", GroupName(diff.group), SizeText(diff.size),
                                    Error(diff.size_error()), Change(diff.size_diff), Error(diff.diff_error()),
                                    diff.count, diff.count_diff);
     if (diff.count != 0) text += fmt::format(", average={}", SizeText(diff.average()));
@@ -63,7 +62,7 @@ class TextRenderer {
       sum.count += statistic.count;
       sum.variance += statistic.variance;
     }
-    return fmt::format("{} other: size={}{}, count={}\n", rest.size(), Bytes(sum.size), Error(sum.size_error()),
+    return fmt::format("{} other: size={}{}, count={}\n", rest.size(), SizeText(sum.size), Error(sum.size_error()),
                        sum.count);
   }
 
@@ -79,7 +78,7 @@ class TextRenderer {
       sum.variance += diff.variance;
       sum.diff_variance += diff.diff_variance;
     }
-    return fmt::format("{} other: size={}{} ({}{}), count={} ({:+})\n", rest.size(), Bytes(sum.size),
+    return fmt::format("{} other: size={}{} ({}{}), count={} ({:+})\n", rest.size(), SizeText(sum.size),
                        Error(sum.size_error()), Change(sum.size_diff), Error(sum.diff_error()), sum.count,
                        sum.count_diff);
   }

@@ -4,6 +4,7 @@
 #ifndef ALLOCLINE_REPORT_SIZE_TEXT_H_
 #define ALLOCLINE_REPORT_SIZE_TEXT_H_
 
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -11,6 +12,10 @@
 namespace allocline {
 
 std::string SizeText(double bytes);
+template <std::integral Bytes>
+std::string SizeText(Bytes bytes) {
+  return SizeText(static_cast<double>(bytes));
+}
 std::string SignedSizeText(double bytes);  // always with a sign: "+0 B"
 
 // "1 block", "2 blocks": `noun` is the singular, its plural adds an s.
