@@ -40,9 +40,11 @@ class PythonBlockMap {
 
   // From here on blocks at [start, start + bytes) are pymalloc's.
   bool AddArena(uintptr_t start, uint64_t bytes) {
-    return ForEachPage(start, bytes, /*add=*/true, [](uint64_t& word, uint64_t bit) {
+    const bool added = ForEachPage(start, bytes, /*add=*/true, [](uint64_t& word, uint64_t bit) {
       __atomic_fetch_or(&word, bit, __ATOMIC_RELAXED);  // relaxed: who is given a block of it knows of it
     });
+    if (added) PopulateWords(start, bytes);
+    return added;
   }
   void RemoveArena(uintptr_t start, uint64_t bytes) {
     ForEachPage(start, bytes, /*add=*/false,
@@ -183,6 +185,20 @@ class PythonBlockMap {
       visit(leaf->arena_pages[index / 64], uint64_t{1} << (index % 64));
     }
     return true;
+  }
+
+  // One by one, each page of words would fault twice: when it is first read, and when it is first written.
+  void PopulateWords(uintptr_t start, uint64_t bytes) const {
+    for (uintptr_t at = start, end = start + bytes; at < end;) {
+      const uintptr_t next_leaf = (at | (Regions<Leaf>::kBytes - 1)) + 1;
+      const uintptr_t next = next_leaf < end ? next_leaf : end;
+      const Place place = PlaceOf(at);
+      const uintptr_t words = reinterpret_cast<uintptr_t>(&place.leaf->words[place.granule]);
+      const uintptr_t first_page = words & ~(kPage - 1);
+      sys::Madvise(reinterpret_cast<void*>(first_page), words - first_page + (next - at) / 16 * sizeof(uint32_t),
+                   MADV_POPULATE_WRITE);  // where the kernel does not know it yet, they fault
+      at = next;
+    }
   }
 
   template <typename Visitor>

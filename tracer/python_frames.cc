@@ -9,6 +9,8 @@ namespace {
 constexpr uint8_t kOwnedByGenerator = 1;
 // To find where a new list joins the last one, so many of its entries are looked at.
 constexpr uint32_t kMostComparisons = 512;
+// To step out over more entries at once than these keeps what lies further in.
+constexpr uint32_t kMuch = 8;
 
 template <typename T>
 T Read(uintptr_t object, uint16_t offset) {
@@ -20,31 +22,41 @@ constexpr uintptr_t kReferenceMask = ~uintptr_t{3};
 
 }  // namespace
 
+uint32_t PythonStack::FirstDifference(const PythonLayout& layout, uint32_t count) const {
+  uint32_t i = count;
+  if (layout.instruction_is_pointer) {
+    while (i > 0 && IsAsKept<PythonForm::kPointers>(layout, &kept_[i])) --i;
+  } else {
+    while (i > 0 && IsAsKept<PythonForm::kIndices>(layout, &kept_[i])) --i;
+  }
+  return i;
+}
+
 PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
   if (epoch_ != epoch) {
     epoch_ = epoch;
-    depth_ = 0;
+    Forget();
   }
   uint32_t fresh = 0;
-  uint32_t kept = depth_;  // entries [0, kept) may be shared
+  uint32_t kept = depth();  // entries [1, kept] may be shared
   uint32_t comparisons = 0;
   uintptr_t frame = top;
   while (frame != 0) {
     uint32_t joint = kept;
-    while (joint != 0 && entries_[joint].frame != frame && comparisons < kMostComparisons) --joint, ++comparisons;
-    if (joint != 0 && entries_[joint].frame == frame) {
+    while (joint != 0 && kept_[joint].frame != frame && comparisons < kMostComparisons) --joint, ++comparisons;
+    if (joint != 0 && kept_[joint].frame == frame) {
       // It lies where a kept one lay. From there outward up to the first that differs the list is the kept one.
       const uint32_t differs = FirstDifference(layout, joint);
       if (differs == 0) {
         kept = joint;
         break;
       }
-      for (uint32_t i = joint; i > differs && fresh < kRoom; --i) fresh_[fresh++] = entries_[i];
-      frame = entries_[differs].frame;
+      for (uint32_t i = joint; i > differs && fresh < kRoom; --i) fresh_[fresh++] = PythonStack::frame(i - 1);
+      frame = kept_[differs].frame;
       kept = differs - 1;
     }
     if (fresh == kRoom) {
-      depth_ = 0;
+      Forget();
       return {0, fresh, fresh_, false};
     }
     fresh_[fresh++] = Read(layout, frame);
@@ -52,12 +64,25 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
     if (frame == 0) kept = 0;
   }
   if (kept + fresh > kRoom) {
-    depth_ = 0;
+    Forget();
     return {0, fresh, fresh_, false};
   }
-  for (uint32_t i = 0; i < fresh; ++i) entries_[kept + fresh - i] = fresh_[i];
-  depth_ = kept + fresh;
+  for (uint32_t i = 0; i < fresh; ++i) {
+    const uint32_t at = kept + fresh - i;
+    kept_[at].frame = fresh_[i].frame;
+    kept_[at].instruction = fresh_[i].instruction;
+    marks_[at] = fresh_[i].mark;
+  }
+  for (uint32_t at = kept + 1; at <= kept + fresh; ++at) kept_[at].outer = kept_[at - 1].frame;
+  SetDepth(kept + fresh);
   return {kept, fresh, fresh_, true};
+}
+
+uint32_t PythonStack::EntriesInside(uintptr_t frame) const {
+  for (uint32_t i = depth(), inside = 0; i > 0 && inside < kMostComparisons; --i, ++inside) {
+    if (kept_[i].frame == frame) return inside;
+  }
+  return 0;
 }
 
 // The rule for frames that are not set up yet is _PyFrame_IsIncomplete's.
@@ -141,6 +166,20 @@ bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top) {
     frame = Read<uintptr_t>(frame, l.previous);
   }
   return found != 0;
+}
+
+// ---------------------------------------------------------------- the last one, and the one before
+
+bool PythonThread::Choose(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
+  Kept& other = kept_[now_ == &kept_[0] ? 1 : 0];
+  uint64_t instruction = 0;
+  const bool is_other =
+      layout.instruction_is_pointer
+          ? other.stack.IsSameButForInstruction<PythonForm::kPointers>(layout, top, epoch, &instruction)
+          : other.stack.IsSameButForInstruction<PythonForm::kIndices>(layout, top, epoch, &instruction);
+  // Where much is left behind, it is left as it is: it will be wanted again.
+  if (is_other || now_->stack.EntriesInside(top) >= kMuch) now_ = &other;
+  return is_other;
 }
 
 // ---------------------------------------------------------------- whose frames

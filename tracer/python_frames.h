@@ -15,6 +15,9 @@
 // the frame further in has been seen to point at it, so it is a frame of this very stack. Those loads do not wait for
 // each other all the same: the processor takes the predicted way.
 //
+// What is compared with is compiled for the version of the interpreter where it is one of those that most have
+// (PythonForm), so that offsets are part of the instructions.
+//
 // So nothing needs to be known of what changes the list: calls and returns, generators and coroutines (their frames lie
 // in the heap and come and go in the middle of the list), greenlets (the list is exchanged as a whole), exceptions,
 // tracing. Sub-interpreters have lists of their own: the thread's *current* state is asked for at each event.
@@ -33,6 +36,10 @@
 // hold. Bounds:   a list that does not end in kRoom frames is cut; what is further in is kept.
 #ifndef ALLOCLINE_TRACER_PYTHON_FRAMES_H_
 #define ALLOCLINE_TRACER_PYTHON_FRAMES_H_
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include <cstdint>
 
@@ -69,63 +76,85 @@ class PythonStack {
     bool whole;  // else the list is longer: this is not kept
   };
 
-  // Whether the list that begins at `top`, not null, is the last one again, but perhaps for the instruction of the
-  // innermost frame, which then is `*instruction`. `kPointer`: layout.instruction_is_pointer.
-  template <bool kPointer>
+  // Lies in zeroed memory. `root`: the node under which the outermost frames are.
+  void Init(NodeId root) {
+    kept_[0].node = root;
+    Forget();
+  }
+
+  // Whether the list that begins at `top` is the last one again, but perhaps for the instruction of the innermost
+  // frame, which then is `*instruction`.
+  template <PythonForm kForm>
   __attribute__((always_inline)) bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t top, uint32_t epoch,
                                                               uint64_t* instruction) const {
-    const PythonFrame& innermost = entries_[depth_];
-    if (__builtin_expect(innermost.frame != top || epoch_ != epoch || depth_ == 0, 0)) return false;
-    *instruction = kPointer ? Load(top + layout.instruction) : static_cast<uint32_t>(Load(top + layout.instruction));
-    if (__builtin_expect(Load(top + layout.previous) != (&innermost)[-1].frame, 0)) return false;
-    if (!kPointer && Load(top + layout.code) != innermost.mark) return false;
-    return __builtin_expect(FirstDifference<kPointer>(layout, &innermost - 1) == &entries_[0], 1);
+    const Kept* innermost = innermost_;
+    if (__builtin_expect(innermost->frame != top || epoch_ != epoch, 0)) return false;
+    *instruction = InstructionOf<kForm>(layout, top);
+    if (__builtin_expect(Load(top + PreviousIn<kForm>(layout)) != innermost->outer, 0)) return false;
+    if (!HasPointers<kForm>() && Load(top + layout.code) != mark(innermost)) return false;
+    return __builtin_expect(OuterAreSame<kForm>(layout, innermost - 1), 1);
   }
   bool IsSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch) const {
     uint64_t instruction = 0;
-    const bool same = layout.instruction_is_pointer ? IsSameButForInstruction<true>(layout, top, epoch, &instruction)
-                                                    : IsSameButForInstruction<false>(layout, top, epoch, &instruction);
-    return same && instruction == entries_[depth_].instruction;
-  }
-  // The innermost frame has gone on to another instruction.
-  void GoOn(uint64_t instruction, NodeId node) {
-    entries_[depth_].instruction = instruction;
-    labels_[depth_ - 1].node = node;
+    const bool same = layout.instruction_is_pointer
+                          ? IsSameButForInstruction<PythonForm::kPointers>(layout, top, epoch, &instruction)
+                          : IsSameButForInstruction<PythonForm::kIndices>(layout, top, epoch, &instruction);
+    return same && instruction == innermost_->instruction;
   }
   // In 3.11, whether the entries begin calls of the evaluation loop where they did. (Since 3.12 such a beginning is an
   // entry of its own, before 3.11 each is one.) To be asked only where that matters, after IsSame().
   bool HasSameMarks(const PythonLayout& layout) const {
     if (!layout.has_entry_mark) return true;
-    for (uint32_t i = 1; i <= depth_; ++i) {
-      if ((Load(entries_[i].frame + kMarkWord) & kMarkMask) != entries_[i].mark) return false;
+    for (const Kept* e = innermost_; e > &kept_[0]; --e) {
+      if ((Load(e->frame + kMarkWord) & kMarkMask) != mark(e)) return false;
     }
     return true;
   }
   // The list that begins at `top`. It becomes the last one, but for its labels: Label() is to be called for each new
   // frame, from the outermost inward.
   Taken Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch);
-  void Forget() { depth_ = 0; }
+  void Forget() { SetDepth(0); }
 
   // Of the entries [0, depth()), 0 = outermost.
-  uint32_t depth() const { return depth_; }
+  uint32_t depth() const { return innermost_ == &none_ ? 0 : static_cast<uint32_t>(innermost_ - &kept_[0]); }
   uint32_t epoch() const { return epoch_; }
-  const PythonFrame& frame(uint32_t i) const { return entries_[i + 1]; }
-  NodeId node(uint32_t i) const { return labels_[i].node; }
-  FrameKind kind(uint32_t i) const { return labels_[i].kind; }
+  PythonFrame frame(uint32_t i) const { return {kept_[i + 1].frame, kept_[i + 1].instruction, marks_[i + 1]}; }
+  NodeId node(uint32_t i) const { return kept_[i + 1].node; }
+  FrameKind kind(uint32_t i) const { return kept_[i + 1].kind; }
   // A hash over the kinds of all entries up to that one: it tells where calls of the evaluation loop begin.
-  uint64_t shape(uint32_t i) const { return labels_[i].shape; }
+  uint64_t shape(uint32_t i) const { return shapes_[i + 1]; }
   void Label(uint32_t i, NodeId node, FrameKind kind) {
-    const uint64_t outside = i == 0 ? 1 : labels_[i - 1].shape;
-    labels_[i] = {node, kind, (outside + kind) * 0x9E3779B97F4A7C15u};
+    kept_[i + 1].node = node;
+    kept_[i + 1].kind = kind;
+    shapes_[i + 1] = ((i == 0 ? 1 : shapes_[i]) + kind) * 0x9E3779B97F4A7C15u;
   }
 
- private:
-  struct LabelOf {
+  // An entry of the list, and what it is in the site table.
+  struct Kept {
+    uintptr_t outer;       // the frame further out
+    uint64_t instruction;  // behind `outer`, as in a frame of 3.11
+    uintptr_t frame;
     NodeId node;
     FrameKind kind;
-    uint64_t shape;
   };
+  static_assert(sizeof(Kept) == 32);
+  uint64_t mark(const Kept* e) const { return marks_[e - &kept_[0]]; }
+  // Where there is a list. One further out, for the outermost the root's, is in front of it.
+  const Kept* innermost() const { return innermost_; }
+  template <PythonForm kForm>
+  static uint64_t InstructionOf(const PythonLayout& layout, uintptr_t frame) {
+    const uint64_t word = Load(frame + InstructionIn<kForm>(layout));
+    return HasPointers<kForm>() ? word : static_cast<uint32_t>(word);
+  }
+  // The innermost frame has gone on to another instruction.
+  void GoOn(uint64_t instruction, NodeId node) {
+    innermost_->instruction = instruction;
+    innermost_->node = node;
+  }
+  // How many entries lie further in than the one of that frame. 0 if it has none, or that is not soon found out.
+  uint32_t EntriesInside(uintptr_t frame) const;
 
+ private:
   using Word [[gnu::may_alias]] = uint64_t;
   static uint64_t Load(uintptr_t address) { return *reinterpret_cast<const Word*>(address); }
   static PythonFrame Read(const PythonLayout& layout, uintptr_t frame) {
@@ -137,41 +166,51 @@ class PythonStack {
   static constexpr uint16_t kMarkWord = 64;
   static constexpr uint64_t kMarkMask = uint64_t{0xffff} << 32;
 
-  // The entries from `entry` outward are compared. Gives the first that differs; the one behind all, whose frame is 0,
-  // if none does. An entry is looked at only after the one further in has been seen to lead to it.
-  template <bool kPointer>
-  __attribute__((always_inline)) const PythonFrame* FirstDifference(const PythonLayout& layout,
-                                                                    const PythonFrame* entry) const {
-    const uintptr_t previous = layout.previous, instruction = layout.instruction, code = layout.code;
-    const PythonFrame* const end = &entries_[0];
-    const auto differs =
-        [&](const PythonFrame* e) -> bool {  // compared one by one: the processor fuses each with its branch
-      if (__builtin_expect(Load(e->frame + previous) != e[-1].frame, 0)) return true;
-      if (!kPointer && Load(e->frame + code) != e->mark) return true;
-      const uint64_t now = Load(e->frame + instruction);
-      return __builtin_expect((kPointer ? now : static_cast<uint32_t>(now)) != e->instruction, 0);
-    };
-    for (; entry - end >= 4; entry -= 4) {
-      if (differs(entry)) return entry;
-      if (differs(entry - 1)) return entry - 1;
-      if (differs(entry - 2)) return entry - 2;
-      if (differs(entry - 3)) return entry - 3;
+  // An entry is looked at only after the one further in has been seen to lead to it.
+  template <PythonForm kForm>
+  __attribute__((always_inline)) bool IsAsKept(const PythonLayout& layout, const Kept* e) const {
+#ifdef __SSE2__
+    if (kForm == PythonForm::k3_11) {  // both words lie side by side
+      static_assert(InstructionIn<PythonForm::k3_11>({}) == PreviousIn<PythonForm::k3_11>({}) + 8);
+      const auto* now = reinterpret_cast<const __m128i*>(e->frame + PreviousIn<PythonForm::k3_11>({}));
+      const auto* kept = reinterpret_cast<const __m128i*>(e);
+      const __m128i equal = _mm_cmpeq_epi8(_mm_loadu_si128(now), _mm_load_si128(kept));
+      return __builtin_expect(_mm_movemask_epi8(equal) == 0xffff, 1);
     }
-    for (; entry != end; --entry) {
-      if (differs(entry)) return entry;
-    }
-    return end;
+#endif
+    // Compared one by one: the processor fuses each with its branch.
+    if (__builtin_expect(Load(e->frame + PreviousIn<kForm>(layout)) != e->outer, 0)) return false;
+    if (!HasPointers<kForm>() && Load(e->frame + layout.code) != mark(e)) return false;
+    return __builtin_expect(InstructionOf<kForm>(layout, e->frame) == e->instruction, 1);
   }
-  uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const {
-    const PythonFrame* first = layout.instruction_is_pointer ? FirstDifference<true>(layout, &entries_[count])
-                                                             : FirstDifference<false>(layout, &entries_[count]);
-    return static_cast<uint32_t>(first - &entries_[0]);
+  // Whether the entries from `e` outward are as they were.
+  template <PythonForm kForm>
+  __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, const Kept* e) const {
+    const Kept* const end = &kept_[0];
+    for (; e - end >= 4; e -= 4) {
+      if (!IsAsKept<kForm>(layout, e) || !IsAsKept<kForm>(layout, e - 1) || !IsAsKept<kForm>(layout, e - 2) ||
+          !IsAsKept<kForm>(layout, e - 3)) {
+        return false;
+      }
+    }
+    for (; e != end; --e) {
+      if (!IsAsKept<kForm>(layout, e)) return false;
+    }
+    return true;
+  }
+  // The first of the entries [1, count] that differs, from the innermost outward; 0 if none does.
+  uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const;
+  void SetDepth(uint32_t depth) {
+    none_.frame = 1;  // no frame has this address
+    innermost_ = depth == 0 ? &none_ : &kept_[depth];
   }
 
-  uint32_t depth_ = 0;
-  uint32_t epoch_ = 0;
-  PythonFrame entries_[1 + kRoom];  // behind one of zeros: no frame lies further out than the outermost
-  LabelOf labels_[kRoom];
+  Kept* innermost_;
+  uint32_t epoch_;
+  alignas(16) Kept none_;             // what is innermost of an empty list
+  alignas(16) Kept kept_[1 + kRoom];  // behind one without a frame: none lies further out than the outermost
+  uint64_t marks_[1 + kRoom];
+  uint64_t shapes_[1 + kRoom];
   PythonFrame fresh_[kRoom];
 };
 
@@ -188,6 +227,9 @@ PythonPlace PlaceOf(const PythonRuntime& python, const PythonFrame& frame);
 bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top);
 
 // What a thread knows of its Python frames. Made at its first one (Tracer::PythonOf()).
+//
+// Two stacks are kept, for many a program goes to and fro: a generator far out and what is called for each of its
+// items, a loop and the depth of a recursion. A list that is neither takes the place of the one it is nearer to.
 class PythonThread {
  public:
   // For the thread that is pthread_self() `self`. Also when a state is handed on to a new thread.
@@ -195,7 +237,11 @@ class PythonThread {
     self_ = self;
     state_ = foreign_ = 0;
     root = domain;
-    stack.Forget();
+    for (Kept& kept : kept_) kept.stack.Init(domain);
+    now_ = &kept_[0];
+  }
+  void Forget() {
+    for (Kept& kept : kept_) kept.stack.Forget();
   }
   // What of it is written to as a rule: what lies in its tables, but for deep stacks.
   static constexpr uint64_t kUsualBytes = 64 << 10;
@@ -226,10 +272,17 @@ class PythonThread {
     uint32_t index;  // what the key does not say up to 3.10: f_lasti
     Interned interned;
   };
+  // A list that is kept.
+  struct Kept {
+    PythonStack stack;
+    Interned interned;  // what it is in the site table, under the domain of Python
+    Memo* memo;         // of its innermost frame; null if it has none
+  };
   // Frames are told apart by addresses, and addresses are good for an epoch: its low bits are part of the key.
   static uint64_t KeyOf(const PythonLayout& layout, const PythonFrame& frame, uint32_t epoch) {
-    return (layout.instruction_is_pointer ? frame.instruction : frame.mark) ^ uint64_t { epoch } << kEpochShift;
+    return (layout.instruction_is_pointer ? frame.instruction : frame.mark) ^ EpochPart(epoch);
   }
+  static uint64_t EpochPart(uint32_t epoch) { return uint64_t{epoch} << kEpochShift; }
   static uint32_t IndexOf(const PythonLayout& layout, const PythonFrame& frame) {
     return layout.instruction_is_pointer ? 0 : static_cast<uint32_t>(frame.instruction);
   }
@@ -243,33 +296,41 @@ class PythonThread {
     __builtin_memset(memos_, 0, sizeof memos_);
   }
 
-  // What the list that begins at `top` is in the site table, if that is quickly told. Null: TakePythonStack() is to be
-  // asked.
-  __attribute__((always_inline)) const Interned* FindUsual(const PythonRuntime& python, uintptr_t top, uint32_t epoch) {
-    return python.layout.instruction_is_pointer ? FindUsualOf<true>(python.layout, top, epoch)
-                                                : FindUsualOf<false>(python.layout, top, epoch);
-  }
-  template <bool kPointer>
-  __attribute__((always_inline)) const Interned* FindUsualOf(const PythonLayout& layout, uintptr_t top,
-                                                             uint32_t epoch) {
+  // The site of the stack of the calling thread's Python frames, if that is quickly told. Without a counter if it is
+  // not, and then nothing was done.
+  struct Usual {
+    format::Counter* counter;
+    SiteId site;
+  };
+  enum class Likeness { kOther, kSame, kSameButForInstruction };
+  // How the list is like the last one; the second case is for FindByMemo().
+  template <PythonForm kForm>
+  __attribute__((always_inline)) Likeness Compare(const PythonRuntime& python, uint32_t epoch, Usual* found) const {
     uint64_t instruction = 0;
-    if (!stack.IsSameButForInstruction<kPointer>(layout, top, epoch, &instruction)) return nullptr;
-    const uint32_t innermost = stack.depth() - 1;
-    const PythonFrame& frame = stack.frame(innermost);
-    if (instruction == frame.instruction) return __builtin_expect(last.counter != nullptr, 1) ? &last : nullptr;
-    const uint64_t key = (kPointer ? instruction : frame.mark) ^ uint64_t { epoch } << kEpochShift;  // KeyOf()
-    const uint32_t index = kPointer ? 0 : static_cast<uint32_t>(instruction);
-    const NodeId parent = innermost == 0 ? root : stack.node(innermost - 1);
+    const uintptr_t top = UsualTop<kForm>(python);
+    if (!now_->stack.IsSameButForInstruction<kForm>(python.layout, top, epoch, &instruction)) return Likeness::kOther;
+    if (instruction != now_->stack.innermost()->instruction) return Likeness::kSameButForInstruction;
+    *found = {now_->interned.counter, now_->interned.site};
+    return __builtin_expect(found->counter != nullptr, 1) ? Likeness::kSame : Likeness::kOther;
+  }
+  template <PythonForm kForm>
+  Usual FindByMemo(const PythonRuntime& python, uint32_t epoch) {
+    Kept& kept = *now_;
+    const PythonStack::Kept* innermost = kept.stack.innermost();
+    const uint64_t instruction = PythonStack::InstructionOf<kForm>(python.layout, innermost->frame);
+    const NodeId parent = innermost[-1].node;
+    const uint64_t key = (HasPointers<kForm>() ? instruction : kept.stack.mark(innermost)) ^ EpochPart(epoch);
+    const uint32_t index = HasPointers<kForm>() ? 0 : static_cast<uint32_t>(instruction);
     Memo& memo = MemoOf(key, index, parent);
     if (__builtin_expect(memo.key != key || memo.parent != parent || memo.index != index ||
-                             memo.interned.counter == nullptr || stack.kind(innermost) >= kLeftOut,
+                             memo.interned.counter == nullptr || innermost->kind >= kLeftOut,
                          0)) {
-      return nullptr;
+      return {};
     }
-    stack.GoOn(instruction, memo.interned.node);
-    last = memo.interned;
-    last_memo = &memo;
-    return &last;
+    kept.stack.GoOn(instruction, memo.interned.node);
+    kept.interned = memo.interned;
+    kept.memo = &memo;
+    return {memo.interned.counter, memo.interned.site};
   }
 
   // What a native stack with Python frames in it came to be. Shapes tell how the two are woven.
@@ -284,10 +345,14 @@ class PythonThread {
     return mixed_[hash >> (64 - kMixedBits)];
   }
 
-  PythonStack stack;
-  Interned last;    // what `stack` is in the site table, under the domain of Python
-  Memo* last_memo;  // of its innermost frame; null if it has none
-  NodeId root;      // under which it is
+  // The last one.
+  Kept& now() { return *now_; }
+  PythonStack& stack() { return now_->stack; }
+  // For a list that is not the last one: makes that one the last which it is kept as, but perhaps for the instruction
+  // of the innermost frame (true), or whose place it is to take.
+  bool Choose(const PythonLayout& layout, uintptr_t top, uint32_t epoch);
+
+  NodeId root;  // under which they are
 
   // Room for weaving a stack.
   format::Frame frames[2 * format::kMaxDepth];
@@ -304,13 +369,30 @@ class PythonThread {
   static constexpr int kEpochShift = 48;  // addresses end below
   static uintptr_t Word(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
 
+  // Top(), or 0 where that is not told at once.
+  template <PythonForm kForm>
+  __attribute__((always_inline)) uintptr_t UsualTop(const PythonRuntime& python) const {
+    const PythonLayout& layout = python.layout;
+    uintptr_t state = 0;
+    if (HasHolder<kForm>()) {
+      state = LoadRelaxed(*python.holder);
+      if (__builtin_expect(!IsOurs(state, ThreadIdIn<kForm>(layout)), 0)) return 0;
+    } else {
+      state = reinterpret_cast<uintptr_t>(python.attached_thread_state());
+      if (__builtin_expect(state == 0, 0)) return 0;
+    }
+    const uintptr_t top = Word(state + TopIn<kForm>(layout));
+    return kForm == PythonForm::k3_11 || (HasCFrames<kForm>(layout) && top != 0)
+               ? Word(top + CFrameTopIn<kForm>(layout))
+               : top;
+  }
+  // That it still is our state, and not another's at the same address, says its thread_id.
+  __attribute__((always_inline)) bool IsOurs(uintptr_t holder, uint16_t thread_id) const {
+    return __builtin_expect(holder != 0 && holder == state_, 1) && Word(holder + thread_id) == self_;
+  }
   __attribute__((always_inline)) uintptr_t StateIfHolder(const PythonRuntime& python) {
     const uintptr_t holder = LoadRelaxed(*python.holder);
-    // That it still is our state, and not another's at the same address, says its thread_id.
-    if (__builtin_expect(holder != 0 && holder == state_ && Word(holder + python.layout.thread_id) == self_, 1)) {
-      return holder;
-    }
-    return FindState(python, holder);
+    return __builtin_expect(IsOurs(holder, python.layout.thread_id), 1) ? holder : FindState(python, holder);
   }
   __attribute__((always_inline)) uintptr_t AttachedState(const PythonRuntime& python) {
     const auto state = reinterpret_cast<uintptr_t>(python.attached_thread_state());
@@ -324,8 +406,10 @@ class PythonThread {
   uintptr_t state_ = 0;    // ours
   uintptr_t foreign_ = 0;  // another's, when last looked at
   uint32_t memo_epoch_ = 0;
+  Kept* now_;
   Memo memos_[1 << kMemoBits];
   Mixed mixed_[1 << kMixedBits];
+  Kept kept_[2];
 };
 
 }  // namespace allocline

@@ -1,6 +1,7 @@
 #include "tracer/python_hooks.h"
 
 #include "tracer/elf_exports.h"
+#include "tracer/python_events.h"
 #include "tracer/tracer.h"
 
 #define HOOK_FRAME static_cast<const HookFrame*>(__builtin_frame_address(0))
@@ -42,15 +43,21 @@ constinit thread_local uint32_t g_reached = 0;
 
 using PythonEvent = Tracer::PythonEvent;
 
+// After the call, where it is not the usual one. Out of line: it is rarer, and these are many.
+template <PythonForm kForm>
+__attribute__((noinline)) void* Record(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  return g_tracer.OnPythonAlloc<kForm>(state, block, bytes, hook);
+}
+
 // `call` asks the next allocator.
-template <int kDomain, typename Call>
+template <int kDomain, PythonForm kForm, typename Call>
 __attribute__((noinline)) void* AllocateOther(size_t bytes, const HookFrame* hook, Call call) {
   if (g_probing) g_reached |= 1u << kDomain;
   ThreadState* state = nullptr;
   switch (g_tracer.BeginPythonEvent(hook, &state)) {
     case PythonEvent::kRecorded: {
       void* block = call();
-      return g_tracer.OnPythonAlloc(state, block, bytes, hook);
+      return Record<kForm>(state, block, bytes, hook);
     }
     case PythonEvent::kSampled: {
       void* block = call();
@@ -63,34 +70,34 @@ __attribute__((noinline)) void* AllocateOther(size_t bytes, const HookFrame* hoo
   return call();
 }
 
-template <int kDomain, typename Call>
+template <int kDomain, PythonForm kForm, typename Call>
 inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFrame* hook, Call call) {
   ThreadState* state = Tracer::this_thread;
   if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {
-    return AllocateOther<kDomain>(bytes, hook, call);
+    return AllocateOther<kDomain, kForm>(bytes, hook, call);
   }
   Tracer::EnterPython(state, hook);
   void* block = call();
-  return g_tracer.OnPythonAlloc(state, block, bytes, hook);
+  return g_tracer.OnPythonAlloc<kForm>(state, block, bytes, hook);
 }
 
-template <int kDomain>
+template <int kDomain, PythonForm kForm>
 struct Hooks {
   static const Allocator& next() { return g_next[kDomain]; }
 
   static void* Malloc(void*, size_t bytes) {
-    return Allocate<kDomain>(bytes, HOOK_FRAME, [bytes] { return next().malloc(next().context, bytes); });
+    return Allocate<kDomain, kForm>(bytes, HOOK_FRAME, [bytes] { return next().malloc(next().context, bytes); });
   }
 
   static void* Calloc(void*, size_t count, size_t bytes_each) {
     // Python has seen to it that the product fits.
-    return Allocate<kDomain>(count * bytes_each, HOOK_FRAME,
-                             [count, bytes_each] { return next().calloc(next().context, count, bytes_each); });
+    return Allocate<kDomain, kForm>(count * bytes_each, HOOK_FRAME,
+                                    [count, bytes_each] { return next().calloc(next().context, count, bytes_each); });
   }
 
   static void* Realloc(void*, void* old, size_t bytes) {
     const auto call = [old, bytes] { return next().realloc(next().context, old, bytes); };
-    if (old == nullptr) return Allocate<kDomain>(bytes, HOOK_FRAME, call);
+    if (old == nullptr) return Allocate<kDomain, kForm>(bytes, HOOK_FRAME, call);
     ThreadState* state = nullptr;
     const PythonEvent event = g_tracer.BeginPythonEvent(HOOK_FRAME, &state);
     if (event == PythonEvent::kPassedOn && !g_tracer.TakesFreedPython(state)) return call();
@@ -100,11 +107,11 @@ struct Hooks {
     void* block = call();
     if (block == nullptr) {
       g_tracer.PutBackPython(state, old, leaving);
-      if (event == PythonEvent::kRecorded) g_tracer.OnPythonAlloc(state, nullptr, bytes, HOOK_FRAME);
+      if (event == PythonEvent::kRecorded) Record<kForm>(state, nullptr, bytes, HOOK_FRAME);
       return nullptr;
     }
     g_tracer.ChargePython(state, leaving);
-    if (event == PythonEvent::kRecorded) return g_tracer.OnPythonAlloc(state, block, bytes, HOOK_FRAME);
+    if (event == PythonEvent::kRecorded) return Record<kForm>(state, block, bytes, HOOK_FRAME);
     if (event == PythonEvent::kSampled) g_tracer.OnSampledPythonAlloc(state, block, HOOK_FRAME);
     return block;
   }
@@ -120,15 +127,29 @@ struct Hooks {
   }
 };
 
-template <int kDomain>
-void Wrap() {
+template <int kDomain, PythonForm kForm>
+void WrapBy() {
+  using Ours = Hooks<kDomain, kForm>;
   Allocator present{};
   g_api.get_allocator(kDomain, &present);
-  if (present.malloc == &Hooks<kDomain>::Malloc) return;  // certainly there
+  if (present.malloc == &Ours::Malloc) return;  // certainly there
   g_next[kDomain] = present;
-  const Allocator ours = {present.context, &Hooks<kDomain>::Malloc, &Hooks<kDomain>::Calloc, &Hooks<kDomain>::Realloc,
-                          &Hooks<kDomain>::Free};
+  const Allocator ours = {present.context, &Ours::Malloc, &Ours::Calloc, &Ours::Realloc, &Ours::Free};
   g_api.set_allocator(kDomain, &ours);
+}
+
+template <int kDomain>
+void Wrap() {
+  switch (g_python.form) {
+    case PythonForm::kIndices:
+      return WrapBy<kDomain, PythonForm::kIndices>();
+    case PythonForm::k3_11:
+      return WrapBy<kDomain, PythonForm::k3_11>();
+    case PythonForm::k3_12:
+      return WrapBy<kDomain, PythonForm::k3_12>();
+    case PythonForm::kPointers:
+      return WrapBy<kDomain, PythonForm::kPointers>();
+  }
 }
 
 // ---------------------------------------------------------------- arenas

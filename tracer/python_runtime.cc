@@ -97,6 +97,9 @@ constexpr PythonLayout k3_12 = [] {
   return l;
 }();
 
+static_assert(IsOfForm<PythonForm::kIndices>(k3_8) && IsOfForm<PythonForm::kIndices>(k3_10) &&
+              IsOfForm<PythonForm::k3_11>(k3_11) && IsOfForm<PythonForm::k3_12>(k3_12));
+
 // Where _Py_DebugOffsets has what we need, in bytes from its beginning. It differs between minor versions, too.
 struct DebugOffsets {
   uint16_t current_frame, previous, code_filename, ob_type, bytes_size, str_state;
@@ -182,6 +185,8 @@ uint32_t AttachPython(const link_map* object) {
   } else {
     python.layout = minor == 12 ? k3_12 : minor == 11 ? k3_11 : minor == 10 ? k3_10 : k3_8;
   }
+  python.form = minor <= 10 ? PythonForm::kIndices : minor == 11 ? PythonForm::k3_11 : PythonForm::k3_12;
+  if (minor > 11 && !IsOfForm<PythonForm::k3_12>(python.layout)) python.form = PythonForm::kPointers;
   if (minor <= 11) {
     python.holder = reinterpret_cast<const uintptr_t*>(runtime + OffsetOfHolder(minor));
   } else if (!BindExport(object, minor == 12 ? "_PyThreadState_UncheckedGet" : "PyThreadState_GetUnchecked",

@@ -48,9 +48,58 @@ struct PythonLayout {
   uint32_t arena_bytes;  // of pymalloc
 };
 
+// What is known of a layout when code is compiled for it, so that the usual way has it in its instructions.
+enum class PythonForm : uint8_t {
+  kIndices,   // 3.8 to 3.10
+  k3_11,      //
+  k3_12,      // 3.12 to 3.14
+  kPointers,  // whatever has pointers to instructions
+};
+template <PythonForm kForm>
+constexpr bool HasPointers() {
+  return kForm != PythonForm::kIndices;
+}
+// Whether a variable says whose state it is that holds the GIL; else each thread knows its own.
+template <PythonForm kForm>
+constexpr bool HasHolder() {
+  return kForm == PythonForm::kIndices || kForm == PythonForm::k3_11;
+}
+template <PythonForm kForm>
+constexpr uint16_t PreviousIn(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 ? 48 : kForm == PythonForm::k3_12 ? 8 : layout.previous;
+}
+template <PythonForm kForm>
+constexpr uint16_t InstructionIn(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12 ? 56 : layout.instruction;
+}
+template <PythonForm kForm>
+constexpr uint16_t TopIn(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 ? 56 : layout.top;
+}
+template <PythonForm kForm>
+constexpr uint16_t ThreadIdIn(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 ? 152 : layout.thread_id;
+}
+template <PythonForm kForm>
+constexpr bool HasCFrames(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 || (kForm != PythonForm::kIndices && layout.has_c_frames);
+}
+template <PythonForm kForm>
+constexpr uint16_t CFrameTopIn(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 ? 8 : layout.c_frame_top;
+}
+template <PythonForm kForm>
+constexpr bool IsOfForm(const PythonLayout& layout) {
+  return layout.instruction_is_pointer == HasPointers<kForm>() && layout.previous == PreviousIn<kForm>(layout) &&
+         layout.instruction == InstructionIn<kForm>(layout) && layout.top == TopIn<kForm>(layout) &&
+         layout.thread_id == ThreadIdIn<kForm>(layout) && layout.has_c_frames == HasCFrames<kForm>(layout) &&
+         layout.c_frame_top == CFrameTopIn<kForm>(layout);
+}
+
 struct PythonRuntime {
   uint32_t version = 0;  // PY_VERSION_HEX; 0: there is none
   PythonLayout layout{};
+  PythonForm form = PythonForm::kPointers;
   const link_map* object = nullptr;
   // PyThreadState* of the thread that holds the GIL, up to 3.11. Later each thread has its own.
   const uintptr_t* holder = nullptr;

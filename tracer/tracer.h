@@ -97,7 +97,7 @@ class Tracer {
   int Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook);
   int Untrack(uint32_t domain, uintptr_t address);
 
-  // --- Python's allocators (python_hooks.cc; tracer_python.cc) ---
+  // --- Python's allocators (python_hooks.cc; python_events.h, tracer_python.cc) ---
 
   // Looks for an interpreter in `object`, and hooks it.
   void OnNewObject(const link_map* object);
@@ -113,13 +113,14 @@ class Tracer {
   // The same where the thread's gate is not known to be open.
   enum class PythonEvent { kRecorded, kSampled, kPassedOn };
   PythonEvent BeginPythonEvent(const HookFrame* hook, ThreadState** state);
-  // After EnterPython(): the allocator gave `block`, or null. Gives it back.
+  // After EnterPython(): the allocator gave `block`, or null. Gives it back. `kForm`: the interpreter's.
+  template <PythonForm kForm>
   void* OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   // After PythonEvent::kSampled.
   void OnSampledPythonAlloc(ThreadState* state, void* block, const HookFrame* hook);
   // Before the block is given back. The first is the usual case: false, and nothing was done, if it is not.
   // `state` is this_thread, not null.
-  __attribute__((always_inline)) bool OnUsualPythonFree(ThreadState* state, void* block);
+  bool OnUsualPythonFree(ThreadState* state, void* block);
   void OnPythonFree(void* block);
   // Before the RAW domain gives a block back, whose owner may be the interpreter that ends.
   void OnRawPythonFree() {
@@ -328,7 +329,7 @@ class Tracer {
   __attribute__((noinline)) PythonThread* MakePythonThread(ThreadState* state);
   uintptr_t TopOfPython(PythonThread* python);
   __attribute__((noinline)) uintptr_t TopOfUnknownPython(PythonThread* python);
-  // The stack of Python frames that begins at `top`, not null, becomes python->stack.
+  // The stack of Python frames that begins at `top`, not null, becomes python->stack().
   __attribute__((noinline)) void TakePythonStack(PythonThread* python, uintptr_t top);
   NodeId NodeOfPython(PythonThread* python, const PythonFrame& frame, NodeId parent, FrameKind* kind,
                       PythonThread::Memo** memo);
@@ -337,7 +338,9 @@ class Tracer {
   const PythonThread::Interned& MixedStack(ThreadState* state, uint32_t domain);
   NodeId Weave(ThreadState* state, PythonThread* python);
   uint32_t FindGroups(ThreadState* state, PythonThread* python, uint32_t native_count);
-  void* OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook, uintptr_t top);
+  template <PythonForm kForm>
+  void* OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  void* OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void* OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void* RecordPython(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
   __attribute__((noinline)) void* InsertPythonAndOpen(ThreadState* state, format::Counter* counter, SiteId site,
@@ -350,6 +353,8 @@ class Tracer {
   void CheckPythonSoon();
   void WaitForReaders();
   void RefusePython(uint32_t why);
+  void RefusePythonFrames();
+  void TrustPythonFrames();
   void NotePythonUnload();
 
   TrackedMap* FindTracked(uint32_t domain, bool create);
@@ -395,6 +400,8 @@ class Tracer {
   static constexpr uint32_t kHasExactBlocks = 16;  // blocks from before we sampled may still be freed
   static constexpr uint32_t kOtherAllocator = 32;  // not glibc's: its blocks do not say their size before them
   static constexpr uint32_t kPython = 64;          // there is an interpreter: stacks may have frames of it
+  static constexpr uint32_t kPythonSound = 128;    // its frames have been seen to be where they should
+  static constexpr uint32_t kPythonRefused = 256;  // they are not, or it has gone: they are not read
   static constexpr uint32_t kNotUsualSampled = kStopped | kHasExactBlocks | kOtherAllocator;
   // Stands for malloc's domain in SiteOfStack(), for stacks under format::VirtualKind::kSampled.
   static constexpr uint32_t kEstimated = ~uint32_t{0};
@@ -423,8 +430,6 @@ class Tracer {
   TrackedMap python_others_;  // of Python's allocators, neither from an arena nor from malloc
   std::atomic<bool> any_python_others_{false};
   PythonCodes codes_;
-  enum class PythonFrames : uint32_t { kUnknown, kSound, kRefused };
-  std::atomic<PythonFrames> python_frames_{PythonFrames::kUnknown};
   std::atomic<uint32_t> python_doubts_{0};  // stacks that did not look as they should
   std::atomic<bool> python_check_asked_for_{false};
   std::atomic<bool> python_ends_{false};
@@ -532,30 +537,6 @@ inline Tracer::Freed Tracer::OnUsualFree(ThreadState* state, void* block) {
   AddOwned(counter->freed_bytes, taken.bytes);
   AddOwned(counter->freed_blocks, 1);
   return __builtin_expect(SubtractPending(state, taken.bytes), 0) ? Freed::kPublish : Freed::kDone;
-}
-
-inline bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
-  if (__builtin_expect(state->gate == Gate::kWiped, 0)) return false;
-  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
-  if (__builtin_expect(place.leaf == nullptr, 0)) return false;
-  Block taken;
-  format::Counter* counter = nullptr;
-  {
-    const TakingMark mark(state);
-    // Acquire: as in OnUsualFree().
-    if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return false;
-    const auto can_be_charged = [&](Block found) {
-      taken = found;
-      counter = state->counters.Known(found.site);
-      return counter != nullptr;
-    };
-    if (__builtin_expect(!PythonBlockMap::TakeUsual(place, can_be_charged), 0)) return false;
-  }
-  AddOwned(counter->freed_bytes, taken.bytes);
-  AddOwned(counter->freed_blocks, 1);
-  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~taken.bytes + 1);
-  if (__builtin_expect(SubtractPending(state, taken.bytes), 0)) Flush(state);
-  return true;
 }
 
 inline Tracer::Freed Tracer::OnUsualSampledFree(ThreadState* state, void* block) {

@@ -28,6 +28,7 @@
 #include "base/text.h"
 #include "tracer/loaded_object.h"
 #include "tracer/notice.h"
+#include "tracer/python_events.h"
 #include "tracer/python_hooks.h"
 #include "tracer/tracer.h"
 
@@ -78,14 +79,28 @@ void Tracer::OnNewObject(const link_map* object) {
 }
 
 void Tracer::RefusePython(uint32_t why) {
-  if (why != format::kPythonSecondRuntime) python_frames_.store(PythonFrames::kRefused, std::memory_order_relaxed);
+  if (why != format::kPythonSecondRuntime) RefusePythonFrames();
   if ((OrRelaxed(recording_.header().python_state, why) & why) == 0) NotePython(recording_, why);
 }
 
 void Tracer::NotePythonUnload() {
   LoadedObject object;
   if (FindObject(g_python.code_type, &object) && object.map == g_python.object) return;
-  python_frames_.store(PythonFrames::kRefused, std::memory_order_relaxed);
+  RefusePythonFrames();
+}
+
+// Relaxed, as where the mode is looked at for this: it tells of memory of the thread that looks alone.
+void Tracer::RefusePythonFrames() {
+  uint32_t mode = mode_.load(std::memory_order_relaxed);
+  while (!mode_.compare_exchange_weak(mode, (mode | kPythonRefused) & ~kPythonSound, std::memory_order_relaxed)) {
+  }
+}
+
+void Tracer::TrustPythonFrames() {
+  uint32_t mode = mode_.load(std::memory_order_relaxed);
+  while ((mode & kPythonRefused) == 0 &&
+         !mode_.compare_exchange_weak(mode, mode | kPythonSound, std::memory_order_relaxed)) {
+  }
 }
 
 void Tracer::OnPythonHooksReplaced() {
@@ -130,18 +145,16 @@ PythonThread* Tracer::MakePythonThread(ThreadState* state) {
 
 // 0: the thread runs no Python, or it cannot be read.
 inline uintptr_t Tracer::TopOfPython(PythonThread* python) {
-  // Relaxed: it tells of memory of this thread alone.
-  const bool is_sound = python_frames_.load(std::memory_order_relaxed) == PythonFrames::kSound;
+  const bool is_sound = (mode_.load(std::memory_order_relaxed) & kPythonSound) != 0;
   return __builtin_expect(is_sound, 1) ? python->Top(g_python) : TopOfUnknownPython(python);
 }
 
 uintptr_t Tracer::TopOfUnknownPython(PythonThread* python) {
-  if (python_frames_.load(std::memory_order_relaxed) == PythonFrames::kRefused) return 0;
+  if ((mode_.load(std::memory_order_relaxed) & kPythonRefused) != 0) return 0;
   const uintptr_t top = python->CheckedTop(g_python);
   if (top == 0) return 0;
   if (PythonFramesAreSound(g_python, top)) {
-    PythonFrames unknown = PythonFrames::kUnknown;
-    python_frames_.compare_exchange_strong(unknown, PythonFrames::kSound, std::memory_order_relaxed);
+    TrustPythonFrames();
     return top;
   }
   if (python_doubts_.fetch_add(1, std::memory_order_relaxed) >= kMostDoubts) RefusePython(format::kPythonBadLayout);
@@ -157,7 +170,7 @@ inline NodeId Tracer::NodeOfPython(PythonThread* python, const PythonFrame& fram
   *kind = place.kind;
   if ((place.kind & kLeftOut) != 0) return parent;
   const PythonLayout& layout = g_python.layout;
-  const uint64_t key = PythonThread::KeyOf(layout, frame, python->stack.epoch());
+  const uint64_t key = PythonThread::KeyOf(layout, frame, python->stack().epoch());
   const uint32_t index = PythonThread::IndexOf(layout, frame);
   PythonThread::Memo& known = python->MemoOf(key, index, parent);
   *memo = &known;
@@ -187,11 +200,13 @@ void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
   CheckPythonSoon();
   const uint32_t epoch = codes_.epoch();
   python->EnterEpoch(epoch);
-  PythonStack& stack = python->stack;
+  if (python->Choose(g_python.layout, top, epoch) && python->stack().IsSame(g_python.layout, top, epoch)) return;
+  PythonThread::Kept& kept = python->now();
+  PythonStack& stack = kept.stack;
   const PythonStack::Taken taken = stack.Take(g_python.layout, top, epoch);
   PythonThread::Memo* memo = nullptr;
   if (__builtin_expect(!taken.whole, 0)) {
-    python->last = {nullptr, 0, NodeOfTooManyFrames(python, taken)};
+    kept.interned = {nullptr, 0, NodeOfTooManyFrames(python, taken)};
   } else {
     NodeId node = taken.shared > 0 ? stack.node(taken.shared - 1) : python_root_;
     for (uint32_t i = taken.fresh; i-- > 0;) {
@@ -202,9 +217,9 @@ void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
       stack.Label(stack.depth() - 1 - i, node, kind);
     }
     if (__builtin_expect(node == kNoNode, 0)) stack.Forget();
-    python->last = memo != nullptr ? memo->interned : PythonThread::Interned{nullptr, 0, node};
+    kept.interned = memo != nullptr ? memo->interned : PythonThread::Interned{nullptr, 0, node};
   }
-  python->last_memo = memo;
+  kept.memo = memo;
 }
 
 // The innermost frames of a stack that is not kept.
@@ -221,21 +236,6 @@ NodeId Tracer::NodeOfTooManyFrames(PythonThread* python, const PythonStack::Take
 }
 
 // ---------------------------------------------------------------- allocation
-
-// Counters first, then the map, as in RecordAt().
-inline __attribute__((always_inline)) void* Tracer::RecordPython(ThreadState* state, Counter* counter, SiteId site,
-                                                                 void* block, size_t bytes) {
-  AddOwned(counter->allocated_bytes, bytes);
-  AddOwned(counter->allocated_blocks, 1);
-  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
-  if (__builtin_expect(!PythonBlockMap::InsertUsual(place, site, bytes), 0)) {
-    return InsertPythonAndOpen(state, counter, site, block, bytes);
-  }
-  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
-  if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
-  OpenGate(state);
-  return block;
-}
 
 // For a block that is counted at its site, but for the live total.
 void* Tracer::InsertPythonAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
@@ -256,24 +256,6 @@ void* Tracer::RecordPythonWithoutRoom(ThreadState* state, SiteId site, void* blo
   return block;
 }
 
-void* Tracer::OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
-  if (__builtin_expect(block == nullptr, 0)) {
-    OpenGate(state);
-    return nullptr;
-  }
-  StoreRelaxed(state->gate, Gate::kInside);
-  __atomic_signal_fence(__ATOMIC_SEQ_CST);
-  // The mode only now, as in OnAllocOpen().
-  PythonThread* python = state->python;
-  if (__builtin_expect((mode_.load(std::memory_order_relaxed) & ~kVerifies) != kPython || python == nullptr, 0)) {
-    return OnPythonAllocInMode(state, block, bytes, hook);
-  }
-  const uintptr_t top = TopOfPython(python);
-  const PythonThread::Interned* interned = python->FindUsual(g_python, top, codes_.epoch());
-  if (__builtin_expect(interned == nullptr, 0)) return OnPythonAllocOtherStack(state, block, bytes, hook, top);
-  return RecordPython(state, interned->counter, interned->site, block, bytes);
-}
-
 void* Tracer::OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   if (!active()) {
     OpenGate(state);
@@ -289,26 +271,25 @@ void* Tracer::OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes,
     }
     return block;
   }
-  PythonThread* python = PythonOf(state);
-  return OnPythonAllocOtherStack(state, block, bytes, hook, python == nullptr ? 0 : TopOfPython(python));
+  return OnPythonAllocOtherStack(state, block, bytes, hook);
 }
 
-void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
-                                      uintptr_t top) {
+void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  PythonThread* python = PythonOf(state);
+  const uintptr_t top = python == nullptr ? 0 : TopOfPython(python);
   if (__builtin_expect(top == 0, 0)) {  // no Python runs: the interpreter begins, or ends
     const SiteId site = SiteOfStack(state, hook, format::kDomainPython);
     Counter* counter = site == format::kOverflowSite ? nullptr : state->counters.At(site, recording_);
     if (counter == nullptr) return RecordPythonWithoutRoom(state, site, block, bytes);
     return RecordPython(state, counter, site, block, bytes);
   }
-  PythonThread* python = state->python;
   TakePythonStack(python, top);
-  PythonThread::Interned& last = python->last;
+  PythonThread::Interned& last = python->now().interned;
   if (__builtin_expect(last.counter == nullptr, 0)) {
     last.site = sites_.SiteOf(last.node);
     last.counter = last.site == format::kOverflowSite ? nullptr : state->counters.At(last.site, recording_);
     if (last.counter == nullptr) return RecordPythonWithoutRoom(state, last.site, block, bytes);
-    if (python->last_memo != nullptr) python->last_memo->interned = last;
+    if (python->now().memo != nullptr) python->now().memo->interned = last;
   }
   return RecordPython(state, last.counter, last.site, block, bytes);
 }
@@ -346,7 +327,7 @@ Tracer::PythonEvent Tracer::BeginPythonEvent(const HookFrame* hook, ThreadState*
   const bool is_inside = state->gate == Gate::kInside || (state->gate == Gate::kInPython && hook >= state->inside);
   if (__builtin_expect(is_inside && EventWasAbandoned(state, hook), 0)) {
     state->stack.Forget();
-    if (state->python != nullptr) state->python->stack.Forget();
+    if (state->python != nullptr) state->python->Forget();
     state->gate = Gate::kOpen;
   }
   switch (state->gate) {
@@ -503,12 +484,12 @@ const PythonThread::Interned& Tracer::MixedStack(ThreadState* state, uint32_t do
   uint64_t shape = 0;
   const uintptr_t top = python == nullptr || domain == format::kDomainPython ? 0 : TopOfPython(python);
   if (top != 0) {
-    PythonStack& stack = python->stack;
-    if (!stack.IsSame(g_python.layout, top, codes_.epoch())) TakePythonStack(python, top);
-    if (__builtin_expect(!stack.HasSameMarks(g_python.layout), 0)) {
-      stack.Forget();
+    if (!python->stack().IsSame(g_python.layout, top, codes_.epoch())) TakePythonStack(python, top);
+    if (__builtin_expect(!python->stack().HasSameMarks(g_python.layout), 0)) {
+      python->Forget();
       TakePythonStack(python, top);
     }
+    const PythonStack& stack = python->stack();
     if (stack.depth() != 0) {
       python_node = stack.node(stack.depth() - 1);
       shape = stack.shape(stack.depth() - 1);
@@ -536,7 +517,7 @@ const PythonThread::Interned& Tracer::MixedStack(ThreadState* state, uint32_t do
 // Finds which native frame each group of Python frames belongs to. Gives the number of groups, the innermost first.
 uint32_t Tracer::FindGroups(ThreadState* state, PythonThread* python, uint32_t native_count) {
   const PythonLayout& layout = g_python.layout;
-  const PythonStack& stack = python->stack;
+  const PythonStack& stack = python->stack();
   const StackCache& native = state->stack;
   const bool has_shims = layout.first_shim_owner < 255;
   uintptr_t c_frame = layout.has_c_frames && !has_shims
@@ -572,7 +553,7 @@ uint32_t Tracer::FindGroups(ThreadState* state, PythonThread* python, uint32_t n
   return count;
 }
 
-// The gate is closed, state->last is a native stack, and python->stack the thread's Python frames.
+// The gate is closed, state->last is a native stack, and python->stack() the thread's Python frames.
 NodeId Tracer::Weave(ThreadState* state, PythonThread* python) {
   const format::NodeRecord* nodes = sites_.nodes();
   // Outermost last; then turned round, without what stands outside of the native frames.
@@ -588,7 +569,7 @@ NodeId Tracer::Weave(ThreadState* state, PythonThread* python) {
     python->frames[i] = python->frames[native_count - 1 - i];
     python->frames[native_count - 1 - i] = frame;
   }
-  const PythonStack& stack = python->stack;
+  const PythonStack& stack = python->stack();
   const uint32_t group_count = FindGroups(state, python, native_count);
   NodeId node = outside;
   const auto add_group = [&](const PythonThread::Group& group) {

@@ -22,6 +22,12 @@
 #include "tracer/python_codes.h"
 #include "tracer/python_frames.h"
 
+namespace allocline {
+
+// In the names of tests, in place of its bytes.
+void PrintTo(const PythonLayout& layout, std::ostream* out) { *out << "frames of " << layout.previous << " bytes"; }
+
+}  // namespace allocline
 namespace allocline::testing {
 namespace {
 
@@ -157,6 +163,14 @@ PythonLayout LayoutOf3_12() {
   l.instruction = 56;
   l.instruction_is_pointer = true;
   l.instruction_mask = ~uint64_t{0};
+  return l;
+}
+
+PythonLayout LayoutOf3_11() {
+  PythonLayout l = LayoutOf3_12();
+  l.previous = PreviousIn<PythonForm::k3_11>({});
+  l.code = 32;
+  l.instruction = InstructionIn<PythonForm::k3_11>({});
   return l;
 }
 
@@ -320,6 +334,7 @@ class Frames {
     while (!frames_.empty()) Pop();
   }
   uintptr_t top() const { return frames_.empty() ? 0 : frames_.back(); }
+  uintptr_t frame(size_t i) const { return frames_[i]; }
   size_t depth() const { return frames_.size(); }
   void Push(uint64_t code, uint64_t instruction) {
     void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -369,12 +384,85 @@ class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
   PythonStack::Taken Take(const Frames& frames, uint32_t epoch = 1) {
     return stack_->Take(GetParam(), frames.top(), epoch);
   }
-  bool IsSame(const Frames& frames, uint32_t epoch = 1) { return stack_->IsSame(GetParam(), frames.top(), epoch); }
+  // As the usual way asks, by what was compiled for the version, and as the others do.
+  bool IsSame(const Frames& frames, uint32_t epoch = 1) {
+    const PythonLayout& layout = GetParam();
+    const bool is_same = stack_->IsSame(layout, frames.top(), epoch);
+    const bool is_same_by_form = !layout.instruction_is_pointer ? IsSameBy<PythonForm::kIndices>(frames, epoch)
+                                 : layout.previous == 48        ? IsSameBy<PythonForm::k3_11>(frames, epoch)
+                                                                : IsSameBy<PythonForm::k3_12>(frames, epoch);
+    EXPECT_EQ(is_same, is_same_by_form);
+    return is_same;
+  }
+  template <PythonForm kForm>
+  bool IsSameBy(const Frames& frames, uint32_t epoch) {
+    uint64_t instruction = 0;
+    return stack_->IsSameButForInstruction<kForm>(GetParam(), frames.top(), epoch, &instruction) &&
+           instruction == stack_->innermost()->instruction;
+  }
 
-  std::unique_ptr<PythonStack> stack_ = std::make_unique<PythonStack>();
+  std::unique_ptr<PythonStack> stack_ = [] {
+    auto stack = std::make_unique<PythonStack>();
+    stack->Init(kRootNode);
+    return stack;
+  }();
 };
-INSTANTIATE_TEST_SUITE_P(Layouts, PythonStackTest, ::testing::Values(LayoutOf3_8(), LayoutOf3_12()),
-                         [](const auto& test) { return test.index == 0 ? "Of3_8" : "Of3_12"; });
+
+// The stacks of a thread, which it keeps two of.
+class PythonThreadTest : public PythonStackTest {
+ protected:
+  // What the tracer does with a list that is not the last one. Gives how many entries were taken anew.
+  uint32_t Meet(const Frames& frames) {
+    thread_->Choose(GetParam(), frames.top(), 1);
+    const PythonStack::Taken taken = thread_->stack().Take(GetParam(), frames.top(), 1);
+    EXPECT_TRUE(taken.whole);
+    return taken.fresh;
+  }
+
+  std::unique_ptr<PythonThread> thread_ = [] {
+    auto thread = std::make_unique<PythonThread>();
+    thread->Init(1, kRootNode);
+    return thread;
+  }();
+};
+INSTANTIATE_TEST_SUITE_P(Layouts, PythonThreadTest, ::testing::Values(LayoutOf3_8(), LayoutOf3_11(), LayoutOf3_12()),
+                         [](const auto& test) {
+                           return test.index == 0 ? "Of3_8" : test.index == 1 ? "Of3_11" : "Of3_12";
+                         });
+
+TEST_P(PythonThreadTest, AGeneratorAndTheDepthItCallsAreBothKept) {
+  Frames frames(GetParam());
+  for (uint64_t i = 0; i < 3; ++i) frames.Push(1, 2 * i);
+  for (uint64_t i = 3; i < 40; ++i) frames.Push(2, 2 * i);
+  EXPECT_EQ(Meet(frames), 40u);
+  frames.GoOn(2, 90);
+  const uintptr_t deep_top = frames.top();
+  for (int round = 0; round < 3; ++round) {
+    // The list ends at the generator's frame now; those further in are gone, though they lie where they lay.
+    thread_->Choose(GetParam(), frames.frame(2), 1);
+    thread_->stack().Take(GetParam(), frames.frame(2), 1);
+    EXPECT_EQ(thread_->stack().depth(), 3u);
+    frames.GoOn(2, 4);
+    EXPECT_TRUE(thread_->Choose(GetParam(), deep_top, 1)) << "the deep one is still there";
+    EXPECT_TRUE(thread_->stack().IsSame(GetParam(), deep_top, 1));
+    frames.GoOn(2, 90);
+  }
+}
+
+TEST_P(PythonThreadTest, ADeepListWhoseOuterFramesWentOnIsNotTheKeptOne) {
+  Frames frames(GetParam());
+  for (uint64_t i = 0; i < 40; ++i) frames.Push(2, 2 * i);
+  Meet(frames);
+  thread_->Choose(GetParam(), frames.frame(2), 1);
+  thread_->stack().Take(GetParam(), frames.frame(2), 1);
+  frames.GoOn(1, 70);
+  EXPECT_FALSE(thread_->Choose(GetParam(), frames.top(), 1));
+  EXPECT_EQ(Meet(frames), 39u) << "all but the outermost";
+}
+INSTANTIATE_TEST_SUITE_P(Layouts, PythonStackTest, ::testing::Values(LayoutOf3_8(), LayoutOf3_11(), LayoutOf3_12()),
+                         [](const auto& test) {
+                           return test.index == 0 ? "Of3_8" : test.index == 1 ? "Of3_11" : "Of3_12";
+                         });
 
 TEST_P(PythonStackTest, ItIsTheListWhateverThatWasBefore) {
   const unsigned seed = std::random_device{}();

@@ -1,0 +1,82 @@
+// The usual way of a block of Python, from its hook to the gate's opening: inline, for it is all that most events are.
+// What is not usual is in tracer_python.cc.
+#ifndef ALLOCLINE_TRACER_PYTHON_EVENTS_H_
+#define ALLOCLINE_TRACER_PYTHON_EVENTS_H_
+
+#include "tracer/tracer.h"
+
+namespace allocline {
+
+// Counters first, then the map, as in RecordAt().
+inline __attribute__((always_inline)) void* Tracer::RecordPython(ThreadState* state, format::Counter* counter,
+                                                                 SiteId site, void* block, size_t bytes) {
+  AddOwned(counter->allocated_bytes, bytes);
+  AddOwned(counter->allocated_blocks, 1);
+  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(!PythonBlockMap::InsertUsual(place, site, bytes), 0)) {
+    return InsertPythonAndOpen(state, counter, site, block, bytes);
+  }
+  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
+  if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
+  OpenGate(state);
+  return block;
+}
+
+template <PythonForm kForm>
+inline __attribute__((always_inline)) void* Tracer::OnPythonAlloc(ThreadState* state, void* block, size_t bytes,
+                                                                  const HookFrame* hook) {
+  if (__builtin_expect(block == nullptr, 0)) {
+    OpenGate(state);
+    return nullptr;
+  }
+  StoreRelaxed(state->gate, Gate::kInside);
+  __atomic_signal_fence(__ATOMIC_SEQ_CST);
+  // The mode only now, as in OnAllocOpen().
+  PythonThread* python = state->python;
+  const uint32_t mode = mode_.load(std::memory_order_relaxed);
+  if (__builtin_expect(mode != (kPython | kPythonSound) || python == nullptr, 0)) {
+    return OnPythonAllocInMode(state, block, bytes, hook);
+  }
+  PythonThread::Usual usual;
+  const PythonThread::Likeness likeness = python->Compare<kForm>(g_python, codes_.epoch(), &usual);
+  if (likeness == PythonThread::Likeness::kSame) return RecordPython(state, usual.counter, usual.site, block, bytes);
+  return likeness == PythonThread::Likeness::kOther ? OnPythonAllocOtherStack(state, block, bytes, hook)
+                                                    : OnPythonAllocGoneOn<kForm>(state, block, bytes, hook);
+}
+
+// For a stack whose innermost frame has gone on to another instruction. A function of its own: it uses more registers.
+template <PythonForm kForm>
+__attribute__((noinline)) void* Tracer::OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes,
+                                                            const HookFrame* hook) {
+  const PythonThread::Usual usual = state->python->FindByMemo<kForm>(g_python, codes_.epoch());
+  if (__builtin_expect(usual.counter == nullptr, 0)) return OnPythonAllocOtherStack(state, block, bytes, hook);
+  return RecordPython(state, usual.counter, usual.site, block, bytes);
+}
+
+inline __attribute__((always_inline)) bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
+  if (__builtin_expect(state->gate == Gate::kWiped, 0)) return false;
+  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(place.leaf == nullptr, 0)) return false;
+  Block taken;
+  format::Counter* counter = nullptr;
+  {
+    const TakingMark mark(state);
+    // Acquire: as in OnUsualFree().
+    if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return false;
+    const auto can_be_charged = [&](Block found) {
+      taken = found;
+      counter = state->counters.Known(found.site);
+      return counter != nullptr;
+    };
+    if (__builtin_expect(!PythonBlockMap::TakeUsual(place, can_be_charged), 0)) return false;
+  }
+  AddOwned(counter->freed_bytes, taken.bytes);
+  AddOwned(counter->freed_blocks, 1);
+  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~taken.bytes + 1);
+  if (__builtin_expect(SubtractPending(state, taken.bytes), 0)) Flush(state);
+  return true;
+}
+
+}  // namespace allocline
+
+#endif  // ALLOCLINE_TRACER_PYTHON_EVENTS_H_
