@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <thread>
@@ -15,11 +16,12 @@ namespace allocline::testing {
 namespace {
 
 bool Eventually(const std::function<bool()>& condition) {
-  for (int i = 0; i < 500; ++i) {
-    if (condition()) return true;
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
-  return false;
+  return true;
 }
 
 // What clients got, and how the server ended.
@@ -37,7 +39,7 @@ Served ServeRedis(const TempDir& directory, std::map<std::string, std::string> e
                   .env = std::move(env)});
   auto ask = [&](std::vector<std::string> words) {
     words.insert(words.begin(), {"redis-cli", "-s", socket});
-    return RunProgram({.argv = words, .time_limit = std::chrono::seconds(20)}).out;
+    return RunProgram({.argv = words, .time_limit = std::chrono::seconds(60)}).out;
   };
   Served served;
   EXPECT_TRUE(Eventually([&] { return ask({"ping"}) == "PONG\n"; })) << server.OutputSoFar();
@@ -118,7 +120,7 @@ Served ServeNginx(const TempDir& directory, std::map<std::string, std::string> e
       {.argv = {"nginx", "-p", directory.path(), "-c", conf, "-e", directory / "error.log"}, .env = std::move(env)});
   auto fetch = [&](const std::string& path, std::vector<std::string> options) {
     options.insert(options.begin(), {"curl", "-s", "--unix-socket", socket, "http://localhost" + path});
-    return RunProgram({.argv = options, .time_limit = std::chrono::seconds(20)}).out;
+    return RunProgram({.argv = options, .time_limit = std::chrono::seconds(60)}).out;
   };
   Served served;
   EXPECT_TRUE(Eventually([&] { return !fetch("/", {}).empty(); })) << server.Wait().err;

@@ -13,7 +13,7 @@ namespace allocline::testing {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int kPatienceMs = 10'000;
+constexpr int kPatienceMs = 60'000;
 
 }  // namespace
 
