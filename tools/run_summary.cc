@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -103,18 +105,57 @@ Traced ReadTraced(const RecordingFile& file) {
   return recording.ok() ? Traced{recording->live_bytes(), recording->peak_bytes()} : Traced{};
 }
 
-std::string RenderFurtherProcesses(const std::vector<RecordingFile>& files) {
+// Programs that in this run became another one: the shells of a script that looks for an interpreter, env, nohup. Of
+// little interest each, and often many, with what else of them runs on the way. Gives the highest peak any came to.
+std::map<std::string_view, uint64_t> Launchers(const std::vector<RecordingFile>& files) {
+  std::map<uint32_t, uint64_t> last_start;
+  for (const RecordingFile& file : files) {
+    uint64_t& last = last_start[file.header.pid];
+    last = std::max(last, file.header.start_monotonic_ns);
+  }
+  std::map<std::string_view, uint64_t> launchers;
+  for (const RecordingFile& file : files) {
+    if (file.header.start_monotonic_ns >= last_start[file.header.pid]) continue;
+    uint64_t& peak = launchers[file.header.program];
+    peak = std::max(peak, file.header.peak_bytes);
+  }
+  return launchers;
+}
+
+std::string RenderProcess(const RecordingFile& file) {
+  const format::FileHeader& header = file.header;
+  const Traced traced = ReadTraced(file);
+  return fmt::format("also {} (pid {}{}): peak {}, live {}: {}\n", Printable(Basename(header.program)), header.pid,
+                     IsRunning(header) ? ", still running" : "", SizeText(static_cast<double>(traced.peak_bytes)),
+                     SizeText(static_cast<double>(traced.live_bytes)), Printable(file.path));
+}
+
+// `files`: the highest peak first.
+std::string RenderLaunchers(const std::vector<const RecordingFile*>& files) {
+  std::map<std::string, int> counts;
+  for (const RecordingFile* file : files) ++counts[Printable(Basename(file->header.program))];
   std::string text;
-  for (size_t i = 1; i < files.size() && i <= kFurtherProcesses; ++i) {
-    const format::FileHeader& header = files[i].header;
-    const Traced traced = ReadTraced(files[i]);
-    text += fmt::format("also {} (pid {}{}): peak {}, live {}: {}\n", Printable(Basename(header.program)), header.pid,
-                        IsRunning(header) ? ", still running" : "", SizeText(static_cast<double>(traced.peak_bytes)),
-                        SizeText(static_cast<double>(traced.live_bytes)), Printable(files[i].path));
+  for (const auto& [name, count] : counts) text += fmt::format("{}{} x{}", text.empty() ? "" : ", ", name, count);
+  return fmt::format("and of programs that ran others in their place: {}, peak at most {}\n", text,
+                     SizeText(static_cast<double>(ReadTraced(*files.front()).peak_bytes)));
+}
+
+// All but the first, which the report is about.
+std::string RenderFurtherProcesses(const std::vector<RecordingFile>& files) {
+  const std::map<std::string_view, uint64_t> launchers = Launchers(files);
+  std::vector<const RecordingFile*> further, on_the_way;
+  for (size_t i = 1; i < files.size(); ++i) {
+    const auto launcher = launchers.find(files[i].header.program);
+    // A program that began itself anew may have workers, too: those that hold much more are processes like any.
+    const bool is_launcher = launcher != launchers.end() && files[i].header.peak_bytes <= 2 * launcher->second;
+    (is_launcher ? on_the_way : further).push_back(&files[i]);
   }
-  if (files.size() > kFurtherProcesses + 1) {
-    text += fmt::format("and {} more recordings beside them\n", files.size() - kFurtherProcesses - 1);
+  std::string text;
+  for (size_t i = 0; i < further.size() && i < kFurtherProcesses; ++i) text += RenderProcess(*further[i]);
+  if (further.size() > kFurtherProcesses) {
+    text += fmt::format("and {} more recordings beside them\n", further.size() - kFurtherProcesses);
   }
+  if (!on_the_way.empty()) text += RenderLaunchers(on_the_way);
   return text;
 }
 

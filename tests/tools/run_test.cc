@@ -233,6 +233,16 @@ TEST_F(RunTest, EachFurtherProcessGetsALineAndForksThatOnlyExecLeaveNothing) {
               ContainsRegex("\nalso [a-z]+ \\(pid [0-9]+\\): peak .*\nalso [a-z]+ \\(pid [0-9]+\\): peak "));
 }
 
+TEST_F(RunTest, ProgramsThatRanOthersInTheirPlaceAreOneLine) {
+  directory_.WriteFile("launcher", "x=$(/bin/sh -c 'a=$(echo 1); exec /bin/echo $a')\ny=`echo $x`\nexec \"$@\"\n");
+  const Outcome outcome =
+      Run({"--", "/bin/sh", directory_ / "launcher", "/bin/sh", directory_ / "launcher", obedient_});
+  EXPECT_THAT(outcome.err,
+              ContainsRegex("\nalso echo .*\nalso [a-z]+ .*\nand of programs that ran others in their place: "
+                            "[a-z]+ x[0-9]+, peak at most "));
+  EXPECT_THAT(outcome.err, Not(ContainsRegex("\nalso [a-z]*sh ")));
+}
+
 TEST_F(RunTest, OtherRunsInTheSameDirectoryAreNotOurs) {
   Run({"-q", "--", obedient_});
   const Outcome outcome = Run({"--", obedient_});
