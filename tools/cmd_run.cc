@@ -218,6 +218,7 @@ int RunMain(Arguments arguments) {
   CLI::App app("Runs PROGRAM traced, and summarises on stderr where its memory went.", "allocline run");
   app.formatter(std::make_shared<RunFormatter>());
   RunFlags flags;
+  std::string log, by;
   const char* output = getenv("ALLOCLINE_OUTPUT");
   flags.output_directory = output != nullptr && *output != '\0' ? output : ".";
   app.add_option("-o,--output", flags.output_directory, "directory for the recordings, one per process")
@@ -239,6 +240,14 @@ int RunMain(Arguments arguments) {
       ->capture_default_str();
   app.add_flag("-q,--quiet", flags.summary.quiet, "print no summary")->group(group);
   app.add_flag("--json", flags.summary.json, "print the summary as one JSON object")->group(group);
+  app.add_option("--log", log, "json: print the summary as messages of a connector's log, one JSON object a line")
+      ->check(CLI::IsMember({"json"}))
+      ->type_name("json")
+      ->group(group);
+  app.add_option("--by", by, "process: what each process held, and on which line most of it")
+      ->check(CLI::IsMember({"process"}))
+      ->type_name("process")
+      ->group(group);
   app.add_option("--summary", flags.summary.file, "write the summary to FILE, not to stderr")
       ->type_name("FILE")
       ->group(group);
@@ -247,6 +256,8 @@ int RunMain(Arguments arguments) {
   flags.program = TakeProgram(app, &arguments);
   int exit_code = 0;
   const auto body = [&] {
+    flags.summary.log_json = !log.empty();
+    flags.summary.by_process = !by.empty();
     const absl::StatusOr<int> result = Run(flags);
     if (result.ok()) exit_code = *result;
     return result.status();

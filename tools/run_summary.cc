@@ -3,13 +3,13 @@
 #include <errno.h>
 #include <fmt/format.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -22,7 +22,10 @@
 #include "report/size_text.h"
 #include "report/statistics.h"
 #include "tools/command.h"
-#include "tools/recording_files.h"
+#include "tools/connector_log.h"
+#include "tools/process_table.h"
+#include "tools/run_end.h"
+#include "tools/run_processes.h"
 #include "tools/target.h"
 
 namespace allocline {
@@ -30,26 +33,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr size_t kFurtherProcesses = 10;  // more of them are only counted
 constexpr int kJsonIndent = 2;
-
-// A fork that went on to exec: all it knows it inherited, and its parent's recording has that.
-bool RecordedNothing(const format::FileHeader& header) {
-  return (header.flags & format::kFlagForked) != 0 && (header.state & format::kStateActive) == 0;
-}
-
-// The recordings of the run, the one of the highest peak first; those that recorded nothing are gone.
-std::vector<RecordingFile> CollectRecordings(const EndedRun& run) {
-  std::vector<RecordingFile> files = FindRecordings(
-      run.output_directory, [&](const format::FileHeader& header) { return header.run_id == run.run_id; });
-  std::erase_if(files, [](const RecordingFile& file) {
-    return RecordedNothing(file.header) && !IsRunning(file.header) && unlink(file.path.c_str()) == 0;
-  });
-  std::stable_sort(files.begin(), files.end(), [](const RecordingFile& a, const RecordingFile& b) {
-    return a.header.peak_bytes > b.header.peak_bytes;
-  });
-  return files;
-}
+constexpr size_t kTableRows = 10;  // processes beyond that share one
 
 // The recording that the summary is about, as `allocline top` would show it.
 struct MainReport {
@@ -86,79 +71,6 @@ absl::StatusOr<MainReport> LoadMainReport(const RecordingFile& file, const Summa
   return report;
 }
 
-std::string HowItEnded(const EndedRun& run) {
-  const double seconds = static_cast<double>(run.elapsed_ns) / 1e9;
-  if (run.end.signal != 0) {
-    const char* name = sigabbrev_np(run.end.signal);
-    return fmt::format("was ended by signal {}{} after {:.1f} s", run.end.signal,
-                       name != nullptr ? fmt::format(" (SIG{})", name) : "", seconds);
-  }
-  return fmt::format("exited with {} after {:.1f} s", run.end.code, seconds);
-}
-
-// Live and peak bytes with what the threads had not yet added to the header. Zero if the file cannot be read.
-struct Traced {
-  uint64_t live_bytes = 0, peak_bytes = 0;
-};
-Traced ReadTraced(const RecordingFile& file) {
-  const absl::StatusOr<Recording> recording = Recording::Open(file.path);
-  return recording.ok() ? Traced{recording->live_bytes(), recording->peak_bytes()} : Traced{};
-}
-
-// Programs that in this run became another one: the shells of a script that looks for an interpreter, env, nohup. Of
-// little interest each, and often many, with what else of them runs on the way. Gives the highest peak any came to.
-std::map<std::string_view, uint64_t> Launchers(const std::vector<RecordingFile>& files) {
-  std::map<uint32_t, uint64_t> last_start;
-  for (const RecordingFile& file : files) {
-    uint64_t& last = last_start[file.header.pid];
-    last = std::max(last, file.header.start_monotonic_ns);
-  }
-  std::map<std::string_view, uint64_t> launchers;
-  for (const RecordingFile& file : files) {
-    if (file.header.start_monotonic_ns >= last_start[file.header.pid]) continue;
-    uint64_t& peak = launchers[file.header.program];
-    peak = std::max(peak, file.header.peak_bytes);
-  }
-  return launchers;
-}
-
-std::string RenderProcess(const RecordingFile& file) {
-  const format::FileHeader& header = file.header;
-  const Traced traced = ReadTraced(file);
-  return fmt::format("also {} (pid {}{}): peak {}, live {}: {}\n", Printable(Basename(header.program)), header.pid,
-                     IsRunning(header) ? ", still running" : "", SizeText(static_cast<double>(traced.peak_bytes)),
-                     SizeText(static_cast<double>(traced.live_bytes)), Printable(file.path));
-}
-
-// `files`: the highest peak first.
-std::string RenderLaunchers(const std::vector<const RecordingFile*>& files) {
-  std::map<std::string, int> counts;
-  for (const RecordingFile* file : files) ++counts[Printable(Basename(file->header.program))];
-  std::string text;
-  for (const auto& [name, count] : counts) text += fmt::format("{}{} x{}", text.empty() ? "" : ", ", name, count);
-  return fmt::format("and of programs that ran others in their place: {}, peak at most {}\n", text,
-                     SizeText(static_cast<double>(ReadTraced(*files.front()).peak_bytes)));
-}
-
-// All but the first, which the report is about.
-std::string RenderFurtherProcesses(const std::vector<RecordingFile>& files) {
-  const std::map<std::string_view, uint64_t> launchers = Launchers(files);
-  std::vector<const RecordingFile*> further, on_the_way;
-  for (size_t i = 1; i < files.size(); ++i) {
-    const auto launcher = launchers.find(files[i].header.program);
-    // A program that began itself anew may have workers, too: those that hold much more are processes like any.
-    const bool is_launcher = launcher != launchers.end() && files[i].header.peak_bytes <= 2 * launcher->second;
-    (is_launcher ? on_the_way : further).push_back(&files[i]);
-  }
-  std::string text;
-  for (size_t i = 0; i < further.size() && i < kFurtherProcesses; ++i) text += RenderProcess(*further[i]);
-  if (further.size() > kFurtherProcesses) {
-    text += fmt::format("and {} more recordings beside them\n", further.size() - kFurtherProcesses);
-  }
-  if (!on_the_way.empty()) text += RenderLaunchers(on_the_way);
-  return text;
-}
-
 std::string RenderAtPeak(const MainReport& report) {
   if (!report.at_peak) return "";
   const ProfileSummary& summary = report.at_peak->summary();
@@ -168,29 +80,110 @@ std::string RenderAtPeak(const MainReport& report) {
                      RenderStatistics(*report.at_peak, report.lines_at_peak, report.view.text));
 }
 
-std::string RenderText(const EndedRun& run, const std::vector<RecordingFile>& files, const MainReport& report) {
-  return fmt::format("allocline: {} {}\n{}{}{}recording: {}\n{}", Printable(Basename(run.program)), HowItEnded(run),
-                     RenderHeader(report.profile, report.view.text),
-                     RenderStatistics(report.profile, report.lines, report.view.text), RenderAtPeak(report),
-                     Printable(files[0].path), RenderFurtherProcesses(files));
+// A run that has ended, seen from its recordings.
+struct SummarisedRun {
+  const EndedRun& run;
+  std::vector<RunProcess> processes;
+  ContainerVerdict verdict;
+
+  bool was_ended() const { return verdict.deed != ContainerDeed::kNone; }
+  // The one to be reported: that which the container ended, or else that of the highest peak.
+  const RunProcess& main() const { return processes[was_ended() ? verdict.victim : 0]; }
+};
+
+SummarisedRun Inspect(const EndedRun& run) {
+  SummarisedRun summarised{.run = run, .processes = CollectProcesses(run.output_directory, run.run_id), .verdict = {}};
+  // Who held most when it ended goes first where the container is asked who was killed.
+  std::vector<size_t> order(summarised.processes.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::ranges::stable_sort(order, std::ranges::greater{}, [&](size_t i) { return summarised.processes[i].live_bytes; });
+  std::vector<ContainerEvidence> evidence;
+  for (const size_t i : order) evidence.push_back(summarised.processes[i].evidence);
+  summarised.verdict = Judge(run.end, evidence);
+  if (summarised.was_ended()) summarised.verdict.victim = order[summarised.verdict.victim];
+  return summarised;
 }
 
-std::string RenderJson(const EndedRun& run, const std::vector<RecordingFile>& files, const MainReport* report) {
-  Json document = {{"schema", "allocline.run/1"},      {"program", ValidUtf8(run.program)},
-                   {"exit_code", run.end.exit_code()}, {"signal", run.end.signal},
-                   {"elapsed_ns", run.elapsed_ns},     {"output_directory", ValidUtf8(run.output_directory)},
-                   {"processes", Json::array()},       {"report", nullptr},
+std::string HowItEnded(const SummarisedRun& summarised) {
+  std::string victim;
+  if (summarised.was_ended() && summarised.run.end.signal != SIGKILL) {
+    const format::FileHeader& header = summarised.main().file.header;
+    victim = fmt::format("{} (pid {})", Printable(Basename(header.program)), header.pid);
+  }
+  return fmt::format("allocline: {} {}", Printable(Basename(summarised.run.program)),
+                     EndText(summarised.run.end, summarised.run.elapsed_ns, summarised.verdict, victim));
+}
+
+// What each process held, and on which line most of it.
+std::string RenderProcesses(const SummarisedRun& summarised, const SummaryFlags& flags) {
+  SummaryFlags one_line = flags;
+  one_line.lines = 1;
+  std::vector<ProcessRow> rows;
+  for (const RunProcess& process : summarised.processes) {
+    rows.push_back(RowOf(process));
+    if (rows.size() > kTableRows) continue;
+    absl::StatusOr<MainReport> report = LoadMainReport(process.file, one_line);
+    if (!report.ok() || report->lines.empty()) continue;
+    report->lines.resize(1);
+    std::string line = RenderStatistics(report->profile, report->lines, report->view.text);
+    rows.back().leading_line = line.substr(0, line.find('\n'));
+  }
+  return fmt::format("by process:\n{}", RenderProcessTable(rows, kTableRows));
+}
+
+std::string RenderText(const SummarisedRun& summarised, const MainReport& report, const SummaryFlags& flags) {
+  const std::string header = RenderHeader(report.profile, report.view.text);
+  const std::string lines = RenderStatistics(report.profile, report.lines, report.view.text);
+  const bool in_table = flags.by_process || (summarised.was_ended() && summarised.processes.size() > 1);
+  return fmt::format("{}{}recording: {}\n{}",
+                     summarised.was_ended() ? lines + "\n" + header : header + lines + RenderAtPeak(report),
+                     in_table ? RenderProcesses(summarised, flags) : "", Printable(summarised.main().file.path),
+                     in_table ? "" : RenderFurtherProcesses(summarised.processes));
+}
+
+const char* NameOf(ContainerDeed deed) {
+  switch (deed) {
+    case ContainerDeed::kNone:
+      break;
+    case ContainerDeed::kKilled:
+      return "killed";
+    case ContainerDeed::kLikelyKilled:
+      return "likely-killed";
+    case ContainerDeed::kGivenLimit:
+      return "given-limit";
+  }
+  return "none";
+}
+
+std::string RenderJson(const SummarisedRun& summarised, const MainReport* report) {
+  const EndedRun& run = summarised.run;
+  Json document = {{"schema", "allocline.run/1"},
+                   {"program", ValidUtf8(run.program)},
+                   {"exit_code", run.end.exit_code()},
+                   {"signal", run.end.signal},
+                   {"elapsed_ns", run.elapsed_ns},
+                   {"output_directory", ValidUtf8(run.output_directory)},
+                   {"container", nullptr},
+                   {"processes", Json::array()},
+                   {"report", nullptr},
                    {"report_at_peak", nullptr}};
-  for (const RecordingFile& file : files) {
-    const Traced traced = ReadTraced(file);
-    document["processes"].push_back({{"pid", file.header.pid},
-                                     {"program", ValidUtf8(file.header.program)},
-                                     {"recording", ValidUtf8(file.path)},
-                                     {"peak_bytes", traced.peak_bytes},
-                                     {"live_bytes", traced.live_bytes},
-                                     {"verified_stacks", file.header.verified_stacks},
-                                     {"different_stacks", file.header.different_stacks},
-                                     {"running", IsRunning(file.header)}});
+  if (summarised.was_ended()) {
+    document["container"] = {{"deed", NameOf(summarised.verdict.deed)},
+                             {"pid", summarised.main().file.header.pid},
+                             {"usage_bytes", summarised.verdict.usage_bytes},
+                             {"limit_bytes", summarised.verdict.limit_bytes}};
+  }
+  for (const RunProcess& process : summarised.processes) {
+    const format::FileHeader& header = process.file.header;
+    document["processes"].push_back({{"pid", header.pid},
+                                     {"program", ValidUtf8(header.program)},
+                                     {"recording", ValidUtf8(process.file.path)},
+                                     {"peak_bytes", process.peak_bytes},
+                                     {"live_bytes", process.live_bytes},
+                                     {"rss_bytes", header.rss_bytes},
+                                     {"verified_stacks", header.verified_stacks},
+                                     {"different_stacks", header.different_stacks},
+                                     {"running", process.is_running}});
   }
   if (report != nullptr) {
     document["report"] = Json::parse(RenderJson(report->profile, report->lines, report->view.json_options()));
@@ -202,30 +195,56 @@ std::string RenderJson(const EndedRun& run, const std::vector<RecordingFile>& fi
   return document.dump(kJsonIndent) + "\n";
 }
 
-absl::Status Write(const std::string& text, const std::string& file) {
-  FILE* out = file.empty() ? stderr : fopen(file.c_str(), "we");
-  bool written = out != nullptr;
-  if (written) {
-    written = fwrite(text.data(), 1, text.size(), out) == text.size();
-    written &= (out == stderr ? fflush(out) : fclose(out)) == 0;
+// Where the summary goes, piece by piece: stderr, or a file.
+class Output {
+ public:
+  explicit Output(const SummaryFlags& flags)
+      : file_(flags.file), out_(file_.empty() ? stderr : fopen(file_.c_str(), "we")) {
+    if (out_ == nullptr) error_ = errno;
   }
-  if (written || file.empty()) return absl::OkStatus();
-  return absl::UnavailableError(fmt::format("cannot write the summary to {}: {}", file, strerror(errno)));
-}
+  void Print(std::string_view text) {
+    if (out_ == nullptr || error_ != 0) return;
+    if (fwrite(text.data(), 1, text.size(), out_) != text.size() || fflush(out_) != 0) error_ = errno;
+  }
+  absl::Status Close() {
+    if (out_ != nullptr && out_ != stderr && fclose(out_) != 0 && error_ == 0) error_ = errno;
+    if (error_ == 0 || file_.empty()) return absl::OkStatus();
+    return absl::UnavailableError(fmt::format("cannot write the summary to {}: {}", file_, strerror(error_)));
+  }
+
+ private:
+  const std::string& file_;
+  FILE* out_;
+  int error_ = 0;
+};
 
 }  // namespace
 
 absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags) {
-  const std::vector<RecordingFile> files = CollectRecordings(run);
+  const SummarisedRun summarised = Inspect(run);
   if (flags.quiet) return absl::OkStatus();
-  if (files.empty()) {
-    if (flags.json) return Write(RenderJson(run, files, nullptr), flags.file);
-    return Write(fmt::format("allocline: {} {}; it left no recording in {}\n", Printable(Basename(run.program)),
-                             HowItEnded(run), Printable(run.output_directory)),
-                 flags.file);
+  Output output(flags);
+  const bool is_bad = summarised.was_ended() || run.end.signal != 0;
+  const auto print = [&](const std::string& text) {
+    output.Print(flags.log_json ? LogLines(is_bad ? LogLevel::kSevere : LogLevel::kInfo, text) : text);
+  };
+  if (summarised.processes.empty()) {
+    if (flags.json) {
+      output.Print(RenderJson(summarised, nullptr));
+    } else {
+      print(fmt::format("{}; it left no recording in {}\n", HowItEnded(summarised), Printable(run.output_directory)));
+    }
+    return output.Close();
   }
-  ASSIGN_OR_RETURN(const MainReport report, LoadMainReport(files[0], flags));
-  return Write(flags.json ? RenderJson(run, files, &report) : RenderText(run, files, report), flags.file);
+  // At once: what comes next may take a while, and what ended the program may end us.
+  if (!flags.json) print(HowItEnded(summarised) + (summarised.was_ended() ? "; live by line:\n" : "\n"));
+  ASSIGN_OR_RETURN(const MainReport report, LoadMainReport(summarised.main().file, flags));
+  if (flags.json) {
+    output.Print(RenderJson(summarised, &report));
+  } else {
+    print(RenderText(summarised, report, flags));
+  }
+  return output.Close();
 }
 
 }  // namespace allocline

@@ -25,12 +25,15 @@ struct SummaryFlags {
   size_t lines = 5;
   bool quiet = false;  // only errors
   bool json = false;
-  std::string file;  // instead of stderr
+  bool log_json = false;    // as messages of a connector's log (connector_log.h)
+  bool by_process = false;  // a table of the processes, whatever their number
+  std::string file;         // instead of stderr
   SymbolFlags symbols;
 };
 
 // Deletes the recordings of ended processes that recorded nothing of their own (a fork that only exec'ed), and
-// summarises the others: the process with the highest peak in full, one line for each further one.
+// summarises the others: the process with the highest peak in full, one line for each further one. Where the container
+// ended the run, the process it killed, by what was live then, and what each of the others held.
 absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags);
 
 }  // namespace allocline

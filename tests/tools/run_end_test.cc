@@ -1,0 +1,120 @@
+// How a run ended, from what is left of it: the exit code, the cgroup's count of kills, what the processes noted.
+#include "tools/run_end.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "tools/connector_log.h"
+#include "tools/process_table.h"
+
+namespace allocline::testing {
+namespace {
+
+constexpr uint64_t kMebibyte = 1 << 20;
+constexpr ChildEnd kSigkill = {.code = 0, .signal = SIGKILL};
+constexpr ChildEnd kShellSawSigkill = {.code = 137, .signal = 0};
+constexpr ChildEnd kFailed = {.code = 1, .signal = 0};
+
+ContainerEvidence Killed(uint64_t before, uint64_t now, uint64_t usage = 1022 * kMebibyte) {
+  return {.was_killed = true,
+          .kills_before = before,
+          .kills_now = now,
+          .usage_bytes = usage,
+          .limit_bytes = 1024 * kMebibyte,
+          .ended_itself = false};
+}
+ContainerEvidence Lived(uint64_t before, uint64_t now) {
+  ContainerEvidence evidence = Killed(before, now);
+  evidence.was_killed = false;
+  return evidence;
+}
+ContainerDeed DeedOf(const ChildEnd& end, std::vector<ContainerEvidence> evidence) { return Judge(end, evidence).deed; }
+
+TEST(RunEndTest, AKillThatTheContainerCountedIsTheContainers) {
+  EXPECT_EQ(DeedOf(kSigkill, {Killed(3, 4)}), ContainerDeed::kKilled);
+  EXPECT_EQ(DeedOf(kShellSawSigkill, {Killed(0, 1)}), ContainerDeed::kKilled);
+  EXPECT_EQ(DeedOf(kFailed, {Lived(0, 1), Killed(0, 1)}), ContainerDeed::kKilled) << "of a worker";
+}
+
+TEST(RunEndTest, AKillThatItDidNotCountIsNot) {
+  EXPECT_EQ(DeedOf(kSigkill, {Killed(3, 3)}), ContainerDeed::kNone) << "though it was full";
+  EXPECT_EQ(DeedOf(kSigkill, {}), ContainerDeed::kNone);
+  EXPECT_EQ(DeedOf(kFailed, {Lived(0, 1)}), ContainerDeed::kNone) << "another in the container was killed";
+  EXPECT_EQ(DeedOf(kSigkill, {Killed(4, 3)}), ContainerDeed::kNone) << "another group at its place";
+}
+
+TEST(RunEndTest, WhereNothingIsCountedAFullContainerIsSuspect) {
+  constexpr uint64_t kNo = format::kNotCounted;
+  EXPECT_EQ(DeedOf(kSigkill, {Killed(kNo, kNo)}), ContainerDeed::kLikelyKilled);
+  EXPECT_EQ(DeedOf(kSigkill, {Killed(0, kNo)}), ContainerDeed::kLikelyKilled);
+  EXPECT_EQ(DeedOf(kShellSawSigkill, {Killed(kNo, kNo)}), ContainerDeed::kLikelyKilled);
+  EXPECT_EQ(DeedOf(kSigkill, {Killed(kNo, kNo, 500 * kMebibyte)}), ContainerDeed::kNone);
+  EXPECT_EQ(DeedOf(kFailed, {Killed(kNo, kNo)}), ContainerDeed::kNone);
+  ContainerEvidence without_limit = Killed(kNo, kNo);
+  without_limit.limit_bytes = 0;
+  EXPECT_EQ(DeedOf(kSigkill, {without_limit}), ContainerDeed::kNone);
+}
+
+TEST(RunEndTest, AProcessThatEndedItselfAtTheLimitSaysSo) {
+  ContainerEvidence evidence = Killed(0, 0);
+  evidence.ended_itself = true;
+  EXPECT_EQ(DeedOf(kSigkill, {Lived(0, 0), evidence}), ContainerDeed::kGivenLimit);
+}
+
+TEST(RunEndTest, TheVictimIsTheFirstThatWasKilled) {
+  EXPECT_EQ(Judge(kSigkill, std::vector{Lived(0, 1), Killed(0, 1), Killed(0, 1)}).victim, 1u);
+}
+
+TEST(RunEndTest, TheTextNamesTheFiguresAndAVictimThatIsNotTheProgram) {
+  const ContainerVerdict verdict = Judge(kSigkill, std::vector{Killed(0, 1)});
+  EXPECT_EQ(EndText(kSigkill, 1'500'000'000, verdict, ""),
+            "was killed by the container's OOM killer at 1022 of 1024 MiB");
+  EXPECT_EQ(EndText(kFailed, 1'500'000'000, verdict, "worker (pid 7)"),
+            "exited with 1 after 1.5 s; worker (pid 7) was killed by the container's OOM killer at 1022 of 1024 MiB");
+  EXPECT_EQ(EndText(kSigkill, 1'500'000'000, {}, ""), "was ended by signal 9 (SIGKILL) after 1.5 s");
+  EXPECT_EQ(EndText(kFailed, 50'000'000, {}, ""), "exited with 1 after 0.1 s");
+}
+
+TEST(ConnectorLogTest, EachMessageIsOneLineOfJson) {
+  EXPECT_EQ(
+      LogLine(LogLevel::kSevere, "a \"b\"\nc\xff"),
+      "{\"level\":\"SEVERE\",\"message\":\"a \\\"b\\\"\\nc\xEF\xBF\xBD\",\"message-origin\":\"sdk_connector\"}\n");
+  EXPECT_EQ(LogLines(LogLevel::kInfo, "one\n\ntwo\n"),
+            "{\"level\":\"INFO\",\"message\":\"one\",\"message-origin\":\"sdk_connector\"}\n"
+            "{\"level\":\"INFO\",\"message\":\"two\",\"message-origin\":\"sdk_connector\"}\n");
+  EXPECT_EQ(LogLines(LogLevel::kInfo, ""), "");
+}
+
+TEST(ProcessTableTest, WhatIsNotShownIsSummedAndAllIs) {
+  const std::vector<ProcessRow> rows = {{.program = "connector",
+                                         .pid = 10,
+                                         .end = "killed",
+                                         .live_bytes = 100 << 20,
+                                         .peak_bytes = 120 << 20,
+                                         .rss_bytes = 130 << 20,
+                                         .leading_line = "a.cc:1: size=99 MiB"},
+                                        {.program = "worker",
+                                         .pid = 11,
+                                         .end = "running",
+                                         .live_bytes = 20 << 20,
+                                         .peak_bytes = 20 << 20,
+                                         .rss_bytes = 0,
+                                         .leading_line = ""},
+                                        {.program = "worker",
+                                         .pid = 12,
+                                         .end = "exited",
+                                         .live_bytes = 1 << 20,
+                                         .peak_bytes = 5 << 20,
+                                         .rss_bytes = 30 << 20,
+                                         .leading_line = ""}};
+  EXPECT_EQ(RenderProcessTable(rows, 2),
+            "  process         pid  end           live      peak       RSS\n"
+            "  connector        10  killed     100 MiB   120 MiB   130 MiB  a.cc:1: size=99 MiB\n"
+            "  worker           11  running   20.0 MiB  20.0 MiB         -\n"
+            "  1 others                       1024 KiB  5120 KiB  30.0 MiB\n"
+            "  all 3                           121 MiB   145 MiB   160 MiB\n");
+}
+
+}  // namespace
+}  // namespace allocline::testing

@@ -1,0 +1,102 @@
+#include "tools/run_end.h"
+
+#include <fmt/format.h>
+#include <string.h>
+
+#include <algorithm>
+
+#include "base/cgroup.h"
+
+namespace allocline {
+namespace {
+
+// A shell that waited for a process killed by SIGKILL ends with this code.
+constexpr int kCodeOfSigkill = 128 + SIGKILL;
+// Where kills are not counted: how full the container has to have been, in percent, for a SIGKILL to be its deed. The
+// last figure the process noted is up to some percent old.
+constexpr uint64_t kFullPercent = 90;
+
+bool CounterRose(const ContainerEvidence& evidence) {
+  return evidence.kills_before != format::kNotCounted && evidence.kills_now != format::kNotCounted &&
+         evidence.kills_now > evidence.kills_before;
+}
+
+bool WasFull(const ContainerEvidence& evidence) {
+  const bool counts = evidence.kills_before != format::kNotCounted && evidence.kills_now != format::kNotCounted;
+  return !counts && evidence.limit_bytes != 0 && evidence.usage_bytes >= evidence.limit_bytes / 100 * kFullPercent;
+}
+
+std::string OfLimit(const ContainerVerdict& verdict) {
+  constexpr uint64_t kMebibyte = 1 << 20;
+  if (verdict.limit_bytes == 0) return "";
+  return fmt::format(" at {} of {} MiB", verdict.usage_bytes / kMebibyte, verdict.limit_bytes / kMebibyte);
+}
+
+}  // namespace
+
+ContainerEvidence EvidenceOf(const format::FileHeader& header) {
+  ContainerEvidence evidence{
+      .was_killed = (header.state & format::kStateExited) == 0 && !IsRunning(header),
+      .kills_before = header.oom_kills_at_start,
+      .kills_now = format::kNotCounted,
+      .usage_bytes = header.container_usage_bytes,
+      .limit_bytes = header.emulated_limit_bytes != 0 ? header.emulated_limit_bytes : header.container_limit_bytes,
+      .ended_itself = (header.state & format::kStateEndedItself) != 0};
+  Cgroup group{.version = static_cast<CgroupVersion>(header.container_version)};
+  static_assert(sizeof group.directory >= sizeof header.container_path);
+  memcpy(group.directory, header.container_path, sizeof header.container_path);
+  group.directory[sizeof header.container_path - 1] = '\0';
+  if (group.directory[0] == '\0' || !ReadOomKills(group, &evidence.kills_now)) {
+    evidence.kills_now = format::kNotCounted;
+  }
+  return evidence;
+}
+
+ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> evidence) {
+  const auto find = [&](ContainerDeed deed, auto holds) {
+    const auto found = std::ranges::find_if(evidence, holds);
+    if (found == evidence.end()) return ContainerVerdict{};
+    return ContainerVerdict{.deed = deed,
+                            .usage_bytes = found->usage_bytes,
+                            .limit_bytes = found->limit_bytes,
+                            .victim = static_cast<size_t>(found - evidence.begin())};
+  };
+  ContainerVerdict verdict =
+      find(ContainerDeed::kGivenLimit, [](const ContainerEvidence& e) { return e.ended_itself; });
+  if (verdict.deed != ContainerDeed::kNone) return verdict;
+  verdict = find(ContainerDeed::kKilled, [](const ContainerEvidence& e) { return e.was_killed && CounterRose(e); });
+  if (verdict.deed != ContainerDeed::kNone) return verdict;
+  if (end.signal != SIGKILL && end.code != kCodeOfSigkill) return {};
+  return find(ContainerDeed::kLikelyKilled, [](const ContainerEvidence& e) { return e.was_killed && WasFull(e); });
+}
+
+std::string EndText(const ChildEnd& end, uint64_t elapsed_ns, const ContainerVerdict& verdict,
+                    const std::string& victim) {
+  std::string deed;
+  switch (verdict.deed) {
+    case ContainerDeed::kNone:
+      break;
+    case ContainerDeed::kKilled:
+      deed = "killed by the container's OOM killer" + OfLimit(verdict);
+      break;
+    case ContainerDeed::kLikelyKilled:
+      deed = "killed" + OfLimit(verdict) + ", most likely by the container's OOM killer, whose count cannot be read";
+      break;
+    case ContainerDeed::kGivenLimit:
+      deed = "ended by --limit" + OfLimit(verdict);
+      break;
+  }
+  if (!deed.empty() && victim.empty()) return "was " + deed;
+  const double seconds = static_cast<double>(elapsed_ns) / 1e9;
+  std::string text;
+  if (end.signal != 0) {
+    const char* name = sigabbrev_np(end.signal);
+    text = fmt::format("was ended by signal {}{} after {:.1f} s", end.signal,
+                       name != nullptr ? fmt::format(" (SIG{})", name) : "", seconds);
+  } else {
+    text = fmt::format("exited with {} after {:.1f} s", end.code, seconds);
+  }
+  return deed.empty() ? text : fmt::format("{}; {} was {}", text, victim, deed);
+}
+
+}  // namespace allocline
