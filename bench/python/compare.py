@@ -2,7 +2,8 @@
 """What does tracing cost a Python program, beside tracemalloc? compare.py LIBALLOCLINE.so [PYTHON [ROUNDS]]
 
 Each round runs each work of works.py untraced, under the tracer and under tracemalloc with 25 frames, one after the
-other. Prints medians of the ratios of CPU time within a round, so that what else the machine does falls on all alike.
+other. Prints medians of the ratios of CPU time within a round, so that what else the machine does falls on all alike,
+and which of the ratios are what is asked of the tracer.
 """
 import os
 import statistics
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-WORKS = ("rows", "json", "words", "recursion", "pandas")
+ASKED = {"rows": 1.25, "json": 1.35, "words": 1.5, "recursion": 1.4, "pandas": 1.2}  # at most
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
@@ -34,8 +35,8 @@ def main():
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 5
     version = subprocess.check_output([python, "--version"]).decode().strip()
     print("%s, medians of %d rounds" % (version, rounds))
-    print("%-10s %9s %10s %16s" % ("", "untraced", "allocline", "tracemalloc(25)"))
-    for work in WORKS:
+    print("%-10s %9s %10s %16s   %s" % ("", "untraced", "allocline", "tracemalloc(25)", "asked"))
+    for work, asked in ASKED.items():
         if run(python, work) is None:
             print("%-10s skipped: it cannot be run with this Python" % work)
             continue
@@ -49,7 +50,9 @@ def main():
             plain.append(base[0])
             ours.append(traced[0] / base[0])
             theirs.append(other[0] / base[0])
-        print("%-10s %7.3f s %9.2fx %15.2fx" % (work, min(plain), statistics.median(ours), statistics.median(theirs)),
+        ratio = statistics.median(ours)
+        print("%-10s %7.3f s %9.2fx %15.2fx   at most %.2fx: %s" % (work, min(plain), ratio, statistics.median(theirs),
+                                                                    asked, "met" if ratio <= asked else "NOT MET"),
               flush=True)
 
 
