@@ -84,7 +84,7 @@ void DescribeLine(format::Frame frame, allocline_python_line* out) {
   out->reserved = 0;
 }
 
-int LookupPython(const void* object, allocline_python_block* out) {
+int LookupPythonFurther(const void* object, uint32_t skip, allocline_python_block* out) {
   if (out == nullptr) return EINVAL;
   *out = {};
   const Block found = g_tracer.FindPythonObject(reinterpret_cast<uintptr_t>(object));
@@ -97,21 +97,39 @@ int LookupPython(const void* object, allocline_python_block* out) {
     if (format::KindOf(frame) == format::VirtualKind::kDomain) {
       out->domain = static_cast<uint32_t>(format::PayloadOf(frame));
     } else if (format::KindOf(frame) == format::VirtualKind::kPython) {
-      if (out->depth < ALLOCLINE_BLOCK_FRAMES) DescribeLine(frame, &out->lines[out->depth]);
-      ++out->depth;
+      const uint32_t line = out->depth++;
+      if (line >= skip && line - skip < ALLOCLINE_BLOCK_FRAMES) DescribeLine(frame, &out->lines[line - skip]);
     }
   }
   return 0;
 }
+
+int LookupPython(const void* object, allocline_python_block* out) { return LookupPythonFurther(object, 0, out); }
 
 int Track(uint32_t domain, uintptr_t block, size_t bytes) { return g_tracer.Track(domain, block, bytes, HOOK_FRAME); }
 int Untrack(uint32_t domain, uintptr_t block) { return g_tracer.Untrack(domain, block); }
 const char* RecordingPath() { return g_tracer.ready() ? g_tracer.recording().path() : ""; }
 
 constexpr allocline_api kApi = {
-    sizeof(allocline_api), IsTracing,        Start,  Stop,  Clear,   TakeSnapshot,   TracedMemory, ResetPeak,
-    TracerMemory,          IgnoreThisThread, Lookup, Track, Untrack, LogMemoryUsage, LogTop,       RecordingPath,
-    TracesPython,          LookupPython,
+    sizeof(allocline_api),
+    IsTracing,
+    Start,
+    Stop,
+    Clear,
+    TakeSnapshot,
+    TracedMemory,
+    ResetPeak,
+    TracerMemory,
+    IgnoreThisThread,
+    Lookup,
+    Track,
+    Untrack,
+    LogMemoryUsage,
+    LogTop,
+    RecordingPath,
+    TracesPython,
+    LookupPython,
+    LookupPythonFurther,
 };
 
 }  // namespace

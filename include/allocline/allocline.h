@@ -74,6 +74,9 @@ struct allocline_api {
   /* The live block that holds the object at this address. ENOENT if it is not one we know. Of Python it touches
    * nothing, so it may be called with the GIL or without. */
   int (*lookup_python)(const void* object, struct allocline_python_block* out);
+  /* The same, but for the `skip` most recent lines: lines[0] is the one they lead on to. For blocks deeper than
+   * ALLOCLINE_BLOCK_FRAMES. */
+  int (*lookup_python_further)(const void* object, uint32_t skip, struct allocline_python_block* out);
 };
 
 /* The tracer in this process, or NULL. Looked for once: a tracer cannot come later. */

@@ -133,16 +133,16 @@ def take_snapshot() -> Snapshot:
 
 
 def get_object_traceback(obj: object) -> Optional[Traceback]:
-    """Where `obj` was allocated: at most 64 lines of Python, and no more than get_traceback_limit(). None if that was
-    not recorded, as of objects older than the tracing."""
+    """Where `obj` was allocated: no more lines of Python than get_traceback_limit(). None if that was not recorded, as
+    of objects older than the tracing."""
     if not is_tracing():
         return None
     with _unseen:
-        found = _tracer.lines_of_object(id(obj))
+        found = _tracer.lines_of_object(id(obj), get_traceback_limit())
         if found is None:
             return None
         lines, total = found
-        frames = tuple(lines[:get_traceback_limit()]) or (_UNKNOWN,)
+        frames = tuple(lines) or (_UNKNOWN,)
         return Traceback(frames, total) if _HAS_TOTAL_NFRAME else Traceback(frames)
 
 

@@ -51,6 +51,7 @@ def _find() -> Optional[Any]:
             ("recording_path", quick(ctypes.c_char_p)),
             ("traces_python", quick(ctypes.c_int)),
             ("lookup_python", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)),
+            ("lookup_python_further", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)),
         ]
 
     get.restype = ctypes.POINTER(Table)
@@ -112,9 +113,9 @@ def traced_memory() -> "tuple[int, int]":
         end_unseen()
 
 
-def lines_of_object(address: int) -> "Optional[tuple[list[tuple[str, int]], int]]":
-    """The lines of Python that led to the allocation of the object at `address`, most recent first, at most 64 of them,
-    and how many there were. None if the object is not known."""
+def lines_of_object(address: int, limit: int) -> "Optional[tuple[list[tuple[str, int]], int]]":
+    """The lines of Python that led to the allocation of the object at `address`, most recent first, at most `limit` of
+    them (64 where the tracer is an older one), and how many there were. None if the object is not known."""
     if table is None or not hasattr(table, "lookup_python"):
         return None
 
@@ -127,11 +128,15 @@ def lines_of_object(address: int) -> "Optional[tuple[list[tuple[str, int]], int]
                     ("lines", Line * _BLOCK_FRAMES)]
 
     block = Block()
-    if table.lookup_python(address, ctypes.byref(block)) != 0:
-        return None
-    lines = [(ctypes.string_at(line.file, line.file_bytes).decode("utf-8", "replace"), max(line.line, 0))
-             for line in block.lines[:block.depth]]
-    return lines, block.depth
+    lines: "list[tuple[str, int]]" = []
+    error = table.lookup_python(address, ctypes.byref(block))
+    while error == 0:
+        lines += [(ctypes.string_at(line.file, line.file_bytes).decode("utf-8", "surrogatepass"), max(line.line, 0))
+                  for line in block.lines[:max(block.depth - len(lines), 0)]]
+        if len(lines) >= min(block.depth, limit) or not hasattr(table, "lookup_python_further"):
+            return lines[:limit], block.depth
+        error = table.lookup_python_further(address, len(lines), ctypes.byref(block))
+    return None
 
 
 def recording_path() -> bytes:

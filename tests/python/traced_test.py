@@ -171,6 +171,32 @@ class Objects(unittest.TestCase):
                           [(HERE, line), (HERE, line + 1)], type(each))
         self.assertGreater(len(traceback), 5)
 
+    def test_there_is_no_limit_but_that_of_start(self):
+        def nested(depth):
+            return nested(depth - 1) if depth else bytes(901)
+        call = line_here(-1)
+
+        def lines_of(block):
+            return [(os.path.abspath(frame.filename), frame.lineno) for frame in allocline.get_object_traceback(block)]
+
+        lines = lines_of(nested(200))
+        self.assertEqual(lines[-201:], [(HERE, call)] * 201)
+        self.assertNotEqual(lines[-202], (HERE, call))
+        allocline.stop()
+        try:
+            for limit in 64, 65, 150:
+                allocline.start(limit)
+                self.assertEqual(lines_of(nested(200)), [(HERE, call)] * limit)
+                allocline.stop()
+        finally:
+            allocline.start(65535)
+
+    def test_names_of_files_that_are_no_text_are_as_in_tracemalloc(self):
+        for name in "\udcff\ud800.py", "a\nb.py", "/" + "d" * 2000 + "/\u20ac\U0001f40d.py":
+            made = {}
+            exec(compile("made = bytes(902)", name, "exec"), made)
+            self.assertEqual(allocline.get_object_traceback(made["made"])[-1].filename, name)
+
     def test_there_is_none_of_objects_that_are_older_or_not_traced(self):
         allocline.clear_traces()
         for each in None, sys, unittest.TestCase, "a constant", 5, HERE:
