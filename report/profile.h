@@ -123,6 +123,7 @@ class StackTable {
 
  private:
   friend class ProfileBuilder;
+  friend class StackCutter;  // frame_limit.cc
   std::vector<Location> locations_;
   std::vector<StackNode> nodes_;
   std::vector<ProfileThread> threads_;
@@ -137,6 +138,15 @@ struct Site {
   int64_t live_bytes = 0, live_blocks = 0;     // negative only where format::kOverflowSite mixes frees in
   uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated
   double variance = 0;                         // of live_bytes, as far as they are an estimate (recording/sampling.h)
+
+  // What another site of the same stack, domain and thread has.
+  void Add(const Site& same) {
+    live_bytes += same.live_bytes;
+    live_blocks += same.live_blocks;
+    total_bytes += same.total_bytes;
+    total_blocks += same.total_blocks;
+    variance += same.variance;
+  }
 };
 
 // A module the symbolizer could not make full use of.

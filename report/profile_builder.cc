@@ -99,12 +99,7 @@ void ProfileBuilder::AddSite(const Site& given) {
     tables_->sites.push_back(site);
     return;
   }
-  Site& same = tables_->sites[entry->second];
-  same.live_bytes += site.live_bytes;
-  same.live_blocks += site.live_blocks;
-  same.total_bytes += site.total_bytes;
-  same.total_blocks += site.total_blocks;
-  same.variance += site.variance;
+  tables_->sites[entry->second].Add(site);
 }
 
 uint32_t ProfileBuilder::AddThread(const ProfileThread& given) {

@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "report/frame_limit.h"
 #include "tools/command.h"
 
 namespace allocline {
@@ -64,6 +65,9 @@ void ViewFlags::AddTo(CLI::App& app) {
   AddList(app, group, "--domain", "DOMAIN", domains,
           "only blocks of python (Python's own allocators), malloc, mmap, or a number of track()");
   app.add_flag("--all-frames", all_frames, "filters look at every frame of a stack")->group(group);
+  app.add_option("--frames", frames, "only the N innermost frames of each stack, as with tracemalloc.start(N)")
+      ->type_name("N")
+      ->group(group);
   app.add_flag("--totals", totals, "show what was ever allocated too")->group(group);
   app.add_flag("--full-path", full_path, "print paths in full")->group(group);
   app.add_option("--format", format,
@@ -97,6 +101,13 @@ absl::StatusOr<View> View::Parse(const ViewFlags& flags) {
                      .once_per_stack = flags.once,
                      .line_of = flags.innermost ? LineOf::kInnermost : LineOf::kUser,
                      .sort = *sort};
+  if (flags.frames) {
+    constexpr int64_t kMostFrames = 65535;  // tracemalloc's limit
+    if (*flags.frames < 1 || *flags.frames > kMostFrames) {
+      return usage_error(fmt::format("--frames {}: expected 1 to {}", *flags.frames, kMostFrames));
+    }
+    view.frames = static_cast<uint32_t>(*flags.frames);
+  }
   for (const std::string& text : flags.filters) {
     const absl::StatusOr<Filter> filter = ParseFilter(text, flags.all_frames);
     if (!filter.ok()) {
@@ -119,7 +130,8 @@ absl::StatusOr<View> View::Parse(const ViewFlags& flags) {
   return view;
 }
 
-Profile View::Apply(const Profile& profile) const {
+Profile View::Apply(const Profile& whole) const {
+  const Profile profile = frames ? LimitFrames(whole, *frames, statistics.line_of) : whole;
   if (domains.empty() && filters.empty()) return profile;
   const Profile of_domains = FilterProfile(profile, domains, statistics.line_of);
   return filters.empty() ? of_domains : FilterProfile(of_domains, filters, statistics.line_of);

@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,7 @@ struct ViewFlags {
   bool totals = false;
   std::vector<std::string> filters, domains;
   size_t limit = 10;
+  std::optional<int64_t> frames;
 
   void AddTo(CLI::App& app);
 };
@@ -39,13 +42,14 @@ struct ViewFlags {
 // ViewFlags, understood.
 struct View {
   StatisticsOptions statistics;
-  std::vector<Filter> domains;  // a block is kept if any matches, or there is none;
-  std::vector<Filter> filters;  // and then these decide
+  std::optional<uint32_t> frames;  // of each stack
+  std::vector<Filter> domains;     // a block is kept if any matches, or there is none;
+  std::vector<Filter> filters;     // and then these decide
   TextOptions text;
   bool json = false;
 
   static absl::StatusOr<View> Parse(const ViewFlags& flags);
-  // `profile` with only the sites the filters keep.
+  // `profile` with only so many frames, and then only the sites the filters keep.
   Profile Apply(const Profile& profile) const;
   JsonOptions json_options() const { return {.limit = text.limit, .statistics = statistics}; }
 };

@@ -135,6 +135,26 @@ TEST_F(PythonRecordingTest, GroupsByFileFunctionAndModuleNamePython) {
               HasSubstr("\n\nconnector.py:4: size=781 KiB, count=2"));
 }
 
+TEST_F(PythonRecordingTest, FiltersAndTracebacksSeeNoMoreFramesThanAreAskedFor) {
+  const std::string recording = Write();
+  const Words command = {"top", recording, "--innermost", "--domain", "python", "--frames"};
+  const auto with = [&](Words more) {
+    more.insert(more.begin(), command.begin(), command.end());
+    return Run(more);
+  };
+  EXPECT_THAT(with({"1", "--all-frames", "--filter", "connector.py"}), Not(HasSubstr("frame.py")));
+  EXPECT_THAT(with({"2", "--all-frames", "--filter", "connector.py"}), HasSubstr("frame.py:2: size=488 KiB"));
+  EXPECT_THAT(with({"1", "--by", "traceback"}), Not(HasSubstr("at connector.py:4")));
+  EXPECT_THAT(with({"2", "--by", "traceback"}), HasSubstr("at connector.py:4"));
+  EXPECT_THAT(Run({"top", recording, "--frames", "1"}), HasSubstr("\n\nconnector.py:4: size=785 KiB, count=3"))
+      << "the user's line is still that";
+  for (const char* bad : {"0", "-1", "65536"}) {
+    const Outcome outcome = Allocline({"top", recording, "--frames", bad});
+    EXPECT_EQ(ExitCodeOf(outcome), 1);
+    EXPECT_THAT(outcome.err, HasSubstr("expected 1 to 65535"));
+  }
+}
+
 TEST_F(PythonRecordingTest, TheDifferenceOfTwoLabelsIsLedByTheLineThatGrew) {
   const std::string recording = Write();
   EXPECT_THAT(Run({"diff", recording + "@before fetch", recording + "@after fetch"}),
