@@ -97,6 +97,11 @@ absl::Status TableMap::Refresh() {
 
 absl::Status TableMap::CheckHeader() const {
   if (file_bytes_ == 0) return absl::InvalidArgumentError(fmt::format("{}: is empty, not a recording", source_.name()));
+  constexpr char kNotYet[sizeof(header_.magic)] = {};  // the writer sets the magic last
+  if (memcmp(header_.magic, kNotYet, sizeof(kNotYet)) == 0 && header_.byte_order == format::kByteOrderMark) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: holds nothing: its process was killed while the recording was made", source_.name()));
+  }
   if (memcmp(header_.magic, format::kMagic, sizeof(header_.magic)) != 0) {
     return absl::InvalidArgumentError(
         fmt::format("{}: is not a recording: it does not begin with the magic bytes ALLOCLN", source_.name()));

@@ -100,6 +100,13 @@ TEST_F(OpenTest, EmptyFilesAndTextsAreNoRecordings) {
   ExpectRefused(directory_.WriteFile("text", "hello\n"), StatusCode::kInvalidArgument, "is not a recording");
 }
 
+TEST_F(OpenTest, AProcessKilledBeforeItsRecordingHadBegunLeavesNothingAndThatIsSaid) {
+  std::string bytes = RandomRecording(4).builder.Build();
+  bytes.replace(0, sizeof(format::FileHeader::magic), sizeof(format::FileHeader::magic), '\0');
+  ExpectRefused(directory_.WriteFile("killed", bytes), StatusCode::kInvalidArgument,
+                "holds nothing: its process was killed while the recording was made");
+}
+
 TEST_F(OpenTest, AMemfdIsReadThroughProc) {
   const UniqueFd fd(memfd_create("allocline", MFD_CLOEXEC));
   const std::string bytes = RandomRecording(4).builder.Build();
