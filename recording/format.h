@@ -122,6 +122,7 @@ enum PythonBit : uint32_t {
   kPythonBadLayout = 1u << 3,       // a known version, but its frames are not where they should be
   kPythonSecondRuntime = 1u << 4,   // another interpreter was loaded beside the one that is traced
   kPythonHooksReplaced = 1u << 5,   // the program replaced its allocators; what came before we were back is missing
+  kPythonIsPyPy = 1u << 6,          // there is an interpreter that is not CPython
 };
 
 // Used bytes of a table. atomic: release store by the writer, acquire load by readers.

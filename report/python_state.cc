@@ -24,6 +24,7 @@ constexpr BitText kBits[] = {
     {format::kPythonBadLayout, "bad_layout", "its frames are not where this version of Python has them"},
     {format::kPythonSecondRuntime, "second_runtime", ""},
     {format::kPythonHooksReplaced, "hooks_replaced", ""},
+    {format::kPythonIsPyPy, "pypy", "of interpreters only CPython's frames are known"},
 };
 
 bool HasPython(const ProfileSummary& summary) { return summary.python_version != 0 || summary.python_state != 0; }
@@ -33,6 +34,10 @@ std::string Bytes(int64_t bytes, const int64_t* old) {
   std::string text = SizeText(static_cast<double>(bytes));
   if (old != nullptr) text += fmt::format(" ({})", SignedSizeText(static_cast<double>(bytes - *old)));
   return text;
+}
+
+bool IsPyPy(const ProfileSummary& summary) {
+  return summary.python_version == 0 && (summary.python_state & format::kPythonIsPyPy) != 0;
 }
 
 struct Arenas {
@@ -63,7 +68,7 @@ std::string PythonVersionText(uint32_t version) {
 
 std::string PythonText(const ProfileSummary& summary, const ProfileSummary* old) {
   if (!HasPython(summary)) return "";
-  std::string text = PythonVersionText(summary.python_version);
+  std::string text = IsPyPy(summary) ? "PyPy" : PythonVersionText(summary.python_version);
   if (summary.python_arena_bytes == 0) return text;
   const Arenas now(summary);
   if (old == nullptr || old->python_arena_bytes == 0) {
@@ -79,13 +84,13 @@ std::vector<std::string> PythonNotes(const ProfileSummary& summary) {
   std::vector<std::string> notes;
   if (!HasPython(summary)) return notes;
   const uint32_t state = summary.python_state;
-  const std::string version = PythonVersionText(summary.python_version);
+  const std::string name = IsPyPy(summary) ? "PyPy" : "Python " + PythonVersionText(summary.python_version);
   if ((state & format::kPythonTraced) == 0 || (state & format::kPythonBadLayout) != 0) {
     std::string_view why = "its allocators could not be hooked";
     for (const BitText& text : kBits) {
       if ((state & text.bit) != 0 && !text.why_not.empty()) why = text.why_not;
     }
-    notes.push_back(fmt::format("of Python {} only native lines are recorded: {}", version, why));
+    notes.push_back(fmt::format("of {} only native lines are recorded: {}", name, why));
   }
   if ((state & format::kPythonSecondRuntime) != 0) {
     notes.push_back(fmt::format("a second Python was loaded: only of the first ({}) are the lines recorded",

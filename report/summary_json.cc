@@ -14,7 +14,7 @@ using Json = nlohmann::ordered_json;
 Json PythonJson(const ProfileSummary& summary) {
   if (summary.python_version == 0 && summary.python_state == 0) return nullptr;
   const bool arenas_known = summary.python_arena_bytes != 0;
-  return {{"version", PythonVersionText(summary.python_version)},
+  return {{"version", summary.python_version == 0 ? Json(nullptr) : Json(PythonVersionText(summary.python_version))},
           {"runtime", summary.python_runtime.empty() ? Json(nullptr) : Json(ValidUtf8(summary.python_runtime))},
           {"state", PythonStateNames(summary.python_state)},
           {"arena_bytes", arenas_known ? Json(summary.python_arena_bytes) : Json(nullptr)},

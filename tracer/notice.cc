@@ -137,7 +137,9 @@ void NotePython(const RecordingWriter& recording, uint32_t why) {
   if (why == format::kPythonSecondRuntime) {
     line.Add("a second Python was loaded: of it only native frames are recorded.\n");
   } else {
-    if (version == 0) {
+    if (why == format::kPythonIsPyPy) {
+      line.Add("PyPy");
+    } else if (version == 0) {
       line.Add("this Python, which does not tell its version,");
     } else {
       line.Add("Python ").AddNumber(version >> 24).Add(".").AddNumber(version >> 16 & 0xff);
@@ -147,7 +149,8 @@ void NotePython(const RecordingWriter& recording, uint32_t why) {
     } else if (why == format::kPythonBadLayout) {
       line.Add(" is not built as others of that version, and");
     }
-    line.Add(" cannot be read (3.8 to 3.15 with the GIL can): its lines are missing, native frames are recorded.\n");
+    line.Add(
+        " cannot be read (CPython 3.8 to 3.14 with the GIL can): its lines are missing, native frames are recorded.\n");
   }
   Say(line);
 }

@@ -136,36 +136,38 @@ bool CodeIsSound(const PythonRuntime& python, uintptr_t code) {
 
 }  // namespace
 
-bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top) {
+Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top) {
   const PythonLayout& l = python.layout;
-  uint32_t found = 0;
+  uint32_t found = 0, looked_at = 0;
   uintptr_t frame = top;
-  for (uint32_t i = 0; frame != 0 && i < format::kMaxDepth; ++i) {
+  for (; frame != 0 && looked_at < format::kMaxDepth; ++looked_at) {
     if (frame % 8 != 0 || !IsReadable(frame + l.previous) || !IsReadable(frame + l.code) ||
         !IsReadable((frame + l.instruction) & ~uintptr_t{7}) || !IsReadable((frame + l.owner) & ~uintptr_t{7})) {
-      return false;
+      return Soundness::kUnsound;
     }
     const auto owner = Read<uint8_t>(frame, l.owner);
     if (!l.instruction_is_pointer || owner < l.first_shim_owner) {
       const uintptr_t code = Read<uintptr_t>(frame, l.code) & kReferenceMask;
       // A frame that is no code's (None, since 3.13) or that is being set up says nothing.
       if (IsObjectOf(l, code, python.code_type)) {
-        if (l.instruction_is_pointer && owner > 3) return false;
+        if (l.instruction_is_pointer && owner > 3) return Soundness::kUnsound;
         if (!l.instruction_is_pointer || Read<uintptr_t>(code, l.co_filename) != 0) {
-          if (!CodeIsSound(python, code)) return false;
+          if (!CodeIsSound(python, code)) return Soundness::kUnsound;
           const auto instruction = Read<uint64_t>(frame, l.instruction);
           const auto offset = static_cast<int64_t>(l.instruction_is_pointer ? instruction - (code + l.co_code)
                                                                             : static_cast<uint32_t>(instruction));
-          if (l.instruction_is_pointer && (offset < -8 || offset > (int64_t{1} << 30) || offset % 2 != 0)) return false;
+          if (l.instruction_is_pointer && (offset < -8 || offset > (int64_t{1} << 30) || offset % 2 != 0))
+            return Soundness::kUnsound;
           ++found;
         }
       } else if (!l.instruction_is_pointer || python.minor() < 13) {
-        return false;
+        return Soundness::kUnsound;
       }
     }
     frame = Read<uintptr_t>(frame, l.previous);
   }
-  return found != 0;
+  if (found != 0) return Soundness::kSound;
+  return l.has_base_frame && looked_at <= 2 ? Soundness::kEmpty : Soundness::kUnsound;
 }
 
 // ---------------------------------------------------------------- the last one, and the one before

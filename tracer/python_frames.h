@@ -222,9 +222,10 @@ struct PythonPlace {
 };
 PythonPlace PlaceOf(const PythonRuntime& python, const PythonFrame& frame);
 
-// Whether the list that begins at `top` looks as it should, each access being checked before it is made. False also if
-// it does not reach a frame of Python code.
-bool PythonFramesAreSound(const PythonRuntime& python, uintptr_t top);
+// Whether the list that begins at `top` looks as it should, each access being checked before it is made. kEmpty: it is
+// no more than the marks of where Python code begins, of which 3.15 always has one.
+enum class Soundness { kSound, kEmpty, kUnsound };
+Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top);
 
 // What a thread knows of its Python frames. Made at its first one (Tracer::PythonOf()).
 //

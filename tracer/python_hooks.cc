@@ -1,6 +1,7 @@
 #include "tracer/python_hooks.h"
 
 #include "tracer/elf_exports.h"
+#include "tracer/loaded_object.h"
 #include "tracer/python_events.h"
 #include "tracer/tracer.h"
 
@@ -26,8 +27,12 @@ struct ArenaAllocator {
 // PyMemAllocatorDomain.
 enum Domain : int { kRaw = 0, kMem = 1, kObj = 2 };
 constexpr int kDomains = 3;
+// How often we can be in one domain: once more for each allocator that a program puts on top of us and that keeps us
+// for some blocks, or to free those from before.
+constexpr int kLayers = 3;
 
-Allocator g_next[kDomains];
+Allocator g_next[kDomains][kLayers];
+int g_layers[kDomains];  // so many of them may be in use
 ArenaAllocator g_next_arenas;
 struct {
   void (*get_allocator)(int domain, Allocator*);
@@ -70,10 +75,10 @@ __attribute__((noinline)) void* AllocateOther(size_t bytes, const HookFrame* hoo
   return call();
 }
 
-template <int kDomain, PythonForm kForm, typename Call>
+template <int kDomain, PythonForm kForm, int kLayer, typename Call>
 inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFrame* hook, Call call) {
   ThreadState* state = Tracer::this_thread;
-  if (__builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {
+  if (kLayer != 0 || __builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {  // an outer layer is rare
     return AllocateOther<kDomain, kForm>(bytes, hook, call);
   }
   Tracer::EnterPython(state, hook);
@@ -81,23 +86,25 @@ inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFra
   return g_tracer.OnPythonAlloc<kForm>(state, block, bytes, hook);
 }
 
-template <int kDomain, PythonForm kForm>
+template <int kDomain, PythonForm kForm, int kLayer>
 struct Hooks {
-  static const Allocator& next() { return g_next[kDomain]; }
+  static const Allocator& next() { return g_next[kDomain][kLayer]; }
 
   static void* Malloc(void*, size_t bytes) {
-    return Allocate<kDomain, kForm>(bytes, HOOK_FRAME, [bytes] { return next().malloc(next().context, bytes); });
+    return Allocate<kDomain, kForm, kLayer>(bytes, HOOK_FRAME,
+                                            [bytes] { return next().malloc(next().context, bytes); });
   }
 
   static void* Calloc(void*, size_t count, size_t bytes_each) {
     // Python has seen to it that the product fits.
-    return Allocate<kDomain, kForm>(count * bytes_each, HOOK_FRAME,
-                                    [count, bytes_each] { return next().calloc(next().context, count, bytes_each); });
+    return Allocate<kDomain, kForm, kLayer>(count * bytes_each, HOOK_FRAME, [count, bytes_each] {
+      return next().calloc(next().context, count, bytes_each);
+    });
   }
 
   static void* Realloc(void*, void* old, size_t bytes) {
     const auto call = [old, bytes] { return next().realloc(next().context, old, bytes); };
-    if (old == nullptr) return Allocate<kDomain, kForm>(bytes, HOOK_FRAME, call);
+    if (old == nullptr) return Allocate<kDomain, kForm, kLayer>(bytes, HOOK_FRAME, call);
     ThreadState* state = nullptr;
     const PythonEvent event = g_tracer.BeginPythonEvent(HOOK_FRAME, &state);
     if (event == PythonEvent::kPassedOn && !g_tracer.TakesFreedPython(state)) return call();
@@ -127,15 +134,36 @@ struct Hooks {
   }
 };
 
+template <int kDomain, PythonForm kForm, int kLayer = 0>
+void SetLayer(int layer, const Allocator& present) {
+  if constexpr (kLayer < kLayers) {
+    if (layer != kLayer) return SetLayer<kDomain, kForm, kLayer + 1>(layer, present);
+    using Ours = Hooks<kDomain, kForm, kLayer>;
+    if (present.malloc == &Ours::Malloc) return;  // certainly there
+    g_next[kDomain][kLayer] = present;
+    const Allocator ours = {present.context, &Ours::Malloc, &Ours::Calloc, &Ours::Realloc, &Ours::Free};
+    g_api.set_allocator(kDomain, &ours);
+  }
+}
+
+// Python's own allocators do not call us, but for tracemalloc's, whom we are not asked to wrap while they do.
+bool IsPythons(const Allocator& allocator) {
+  LoadedObject object;
+  return FindObject(reinterpret_cast<uintptr_t>(allocator.malloc), &object) && object.map == g_python.object;
+}
+
+// On top of what is there, with functions that it does not call. Should no more of those be left, we stay out.
 template <int kDomain, PythonForm kForm>
 void WrapBy() {
-  using Ours = Hooks<kDomain, kForm>;
   Allocator present{};
   g_api.get_allocator(kDomain, &present);
-  if (present.malloc == &Ours::Malloc) return;  // certainly there
-  g_next[kDomain] = present;
-  const Allocator ours = {present.context, &Ours::Malloc, &Ours::Calloc, &Ours::Realloc, &Ours::Free};
-  g_api.set_allocator(kDomain, &ours);
+  int layer = g_layers[kDomain];
+  if (IsPythons(present)) {
+    for (layer = 0; layer < g_layers[kDomain] && g_next[kDomain][layer].malloc != present.malloc;) ++layer;
+  }
+  if (layer == kLayers) return;
+  if (layer == g_layers[kDomain]) ++g_layers[kDomain];
+  SetLayer<kDomain, kForm>(layer, present);
 }
 
 template <int kDomain>
@@ -182,17 +210,33 @@ void WrapArenas() {
 
 // ---------------------------------------------------------------- the check
 
+// Small for all, small for Python, larger than pymalloc's blocks and than most pools'. None that malloc would map:
+// glibc learns from the free of one what to map.
+constexpr size_t kProbes[] = {16, 400, 5000, 65536};
+
 template <int kDomain>
-bool IsReached(const char* allocate, const char* release) {
+bool AllComesByUs(const char* allocate, const char* release) {
   void* (*malloc)(size_t) = nullptr;
   void (*free)(void*) = nullptr;
   if (!BindExport(g_python.object, allocate, malloc) || !BindExport(g_python.object, release, free)) return true;
-  g_probing = true;
-  g_reached = 0;
-  void* block = malloc(16);
-  g_probing = false;
-  free(block);
-  return (g_reached & (1u << kDomain)) != 0;
+  bool all = true;
+  for (const size_t bytes : kProbes) {
+    g_probing = true;
+    g_reached = 0;
+    void* block = malloc(bytes);
+    g_probing = false;
+    free(block);
+    all = all && (g_reached & (1u << kDomain)) != 0;
+  }
+  return all;
+}
+
+// Sees to it that all of the domain comes by us. False if it did not.
+template <int kDomain>
+bool StayIn(const char* allocate, const char* release) {
+  if (AllComesByUs<kDomain>(allocate, release)) return true;
+  Wrap<kDomain>();
+  return false;
 }
 
 // With the GIL, on the main thread, between two instructions of Python code. What is allocated here is not recorded.
@@ -200,12 +244,9 @@ int Check(void*) {
   g_tracer.OnPythonCheck();
   const Tracer::Ignored ignored;
   if (!ignored.possible()) return 0;
-  const bool raw = IsReached<kRaw>("PyMem_RawMalloc", "PyMem_RawFree");
-  const bool mem = IsReached<kMem>("PyMem_Malloc", "PyMem_Free");
-  const bool obj = IsReached<kObj>("PyObject_Malloc", "PyObject_Free");
-  if (!raw) Wrap<kRaw>();
-  if (!mem) Wrap<kMem>();
-  if (!obj) Wrap<kObj>();
+  StayIn<kRaw>("PyMem_RawMalloc", "PyMem_RawFree");
+  const bool mem = StayIn<kMem>("PyMem_Malloc", "PyMem_Free");
+  const bool obj = StayIn<kObj>("PyObject_Malloc", "PyObject_Free");
   WrapArenas();
   // What went by RAW meanwhile came to malloc's hooks.
   if (!mem || !obj) g_tracer.OnPythonHooksReplaced();

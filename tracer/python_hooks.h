@@ -8,10 +8,13 @@
 //   PyObject_Free   -> our hook: record taken out                     -> pymalloc
 //
 // Staying there. PYTHONMALLOC and -X dev replace the allocators when the interpreter is initialised, and we are out. So
-// later each domain is asked for a block, and where that does not come by us we wrap again (from a pending call, with
-// the GIL). To compare function pointers instead would be wrong: tracemalloc on top of us has others there too, and to
-// wrap it again would have it call us, and us it, for ever. An interpreter that is finalized and initialized again has
-// forgotten us too (3.12 and later): the question is asked again.
+// later each domain is asked for blocks of several sizes, and where one does not come by us we wrap again (from a
+// pending call, with the GIL). To compare function pointers instead would be wrong: tracemalloc on top of us has others
+// there too, and to wrap it again would have it call us, and us it, for ever. What we wrap may still call us: a
+// program's pool for small objects that passes larger ones on, or what keeps us to free the blocks from before. So we
+// wrap as another layer, which has functions and a next allocator of its own; what comes by two of them is recorded by
+// the outer one. An interpreter that is finalized and initialized again has forgotten us too (3.12 and later): the
+// question is asked again.
 //
 // The allocator of a domain is five words that others copy without a lock, PyMem_RawMalloc even without the GIL, while
 // we store them. So there is a set of functions for each domain, they take no notice of their context, and we leave the

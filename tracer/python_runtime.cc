@@ -3,6 +3,9 @@
 #include <string.h>
 
 #include "tracer/elf_exports.h"
+#include "tracer/loaded_object.h"
+
+extern "C" void* __tls_get_addr(void*);
 
 namespace allocline {
 
@@ -168,6 +171,8 @@ uint64_t OffsetOfHolder(uint32_t minor) { return minor == 8 ? 1368 : minor == 11
 
 bool HoldsPython(const link_map* object) { return FindExport(object, "PyMem_SetAllocator").address != 0; }
 
+bool HoldsPyPy(const link_map* object) { return FindExport(object, "PyPyObject_Malloc").address != 0; }
+
 uint32_t AttachPython(const link_map* object) {
   PythonRuntime python;
   python.object = object;
@@ -181,7 +186,7 @@ uint32_t AttachPython(const link_map* object) {
   if (minor >= 13) {
     const uint32_t refused = ReadDebugOffsets(reinterpret_cast<const char*>(runtime), minor, &python.layout);
     if (refused != 0) return refused;
-    if (minor >= 14) python.layout.first_shim_owner = 3;
+    python.layout.has_base_frame = minor >= 15;
   } else {
     python.layout = minor == 12 ? k3_12 : minor == 11 ? k3_11 : minor == 10 ? k3_10 : k3_8;
   }
@@ -192,6 +197,11 @@ uint32_t AttachPython(const link_map* object) {
   } else if (!BindExport(object, minor == 12 ? "_PyThreadState_UncheckedGet" : "PyThreadState_GetUnchecked",
                          python.attached_thread_state)) {
     return format::kPythonBadLayout;
+  }
+  LoadedObject loader;
+  if (python.attached_thread_state != nullptr && FindObject(reinterpret_cast<uintptr_t>(&__tls_get_addr), &loader)) {
+    python.loader_start = loader.start;
+    python.loader_end = loader.end;
   }
   if (!BindExport(object, "Py_IsFinalizing", python.is_finalizing)) {
     BindExport(object, "_Py_IsFinalizing", python.is_finalizing);

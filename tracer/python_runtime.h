@@ -5,10 +5,12 @@
 // a minor version none of them has ever moved. Since 3.13 the runtime itself says them (_Py_DebugOffsets), and then
 // that is what counts. Nothing is taken for granted all the same, for distributions patch: before the first frame is
 // used, a whole stack is read with every access checked, and each object on it must be of the type it should be
-// (python_frames .h, PythonFramesAreSound()).
+// (python_frames .h, LookAtPythonFrames()).
 //
 // What we call of Python inside an allocation are two getters of the thread state, which read memory and do nothing
-// else. All else is read from memory; none of it changes while the calling thread's own stack holds on to it.
+// else; but since 3.12 what they read is thread-local, and of a library that came by dlopen the loader allocates that
+// at a thread's first look (AllocatesForState()). All else is read from memory; none of it changes while the calling
+// thread's own stack holds on to it.
 //
 // Threads: filled in by AttachPython(), once, and never changed after.
 #ifndef ALLOCLINE_TRACER_PYTHON_RUNTIME_H_
@@ -38,6 +40,7 @@ struct PythonLayout {
   uint8_t bytes_per_instruction;  // what an index counts
   uint16_t owner;                 // 1 byte: FRAME_OWNED_BY_...; 3.11 has is_entry in the byte in front of it
   bool has_entry_mark;            // 3.11
+  bool has_base_frame;            // 3.15: behind the outermost frame, or alone, lies one that is none
   uint8_t first_shim_owner;       // from this owner on it is no Python frame, but marks a call of the evaluation loop
   // PyCodeObject
   uint16_t co_filename, co_name, co_line_table, co_first_line, co_code;
@@ -109,15 +112,22 @@ struct PythonRuntime {
   int (*is_initialized)() = nullptr;
   uintptr_t code_type = 0, str_type = 0, bytes_type = 0;
   uintptr_t evaluation_start = 0, evaluation_end = 0;  // _PyEval_EvalFrameDefault
+  uintptr_t loader_start = 0, loader_end = 0;          // the dynamic linker, if thread states are thread-local
 
   uint32_t minor() const { return version >> 16 & 0xff; }
   bool IsEvaluation(uintptr_t pc) const { return pc - 1 - evaluation_start < evaluation_end - evaluation_start; }
+  // Of a call of malloc in the middle of an event: whether it is the loader's, for the variables that a getter reads.
+  bool AllocatesForState(uintptr_t caller) const { return caller - loader_start < loader_end - loader_start; }
 };
 
 extern PythonRuntime g_python;
 
 // Whether there is a CPython of whatever version in the object.
 bool HoldsPython(const link_map* object);
+
+// Whether there is PyPy, whose API has other names. It keeps its frames otherwise, and has a garbage collector of its
+// own for its objects.
+bool HoldsPyPy(const link_map* object);
 
 // Fills g_python in. Else gives the PythonBit that says why not.
 uint32_t AttachPython(const link_map* object);

@@ -206,7 +206,10 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
     recording_.CountDrop(format::DropReason::kNoThreadState, 0);
     return format::kOverflowSite;
   }
-  if (state->gate == Gate::kInside && CallIsForLibunwind(hook->caller())) return 0;
+  if (state->gate == Gate::kInside &&
+      (CallIsForLibunwind(hook->caller()) || g_python.AllocatesForState(hook->caller()))) {
+    return 0;
+  }
   if (state->gate == Gate::kInside && EventWasAbandoned(state, hook)) {
     state->stack.Forget();  // it may have been changed by half
     state->gate = Gate::kOpen;
@@ -512,6 +515,7 @@ void Tracer::Sample() {
   StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes() + samples_.leaf_bytes() +
                                              python_blocks_.leaf_bytes() + python_others_.leaf_bytes());
   StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
+  AskForPythonCheck();
   sampling_.store(false, std::memory_order_release);
 }
 

@@ -144,6 +144,8 @@ class Tracer {
   // From a pending call: of a new interpreter, or of one that was initialized again.
   void OnPythonCheck() { python_ends_.store(false, std::memory_order_relaxed); }
   void OnPythonHooksReplaced();
+  // At the next new stack our hooks are looked for again.
+  void AskForPythonCheck() { python_check_asked_for_.store(false, std::memory_order_relaxed); }
 
   // While one exists, what the thread's allocations are part of something that is counted otherwise.
   class PythonInside {
@@ -340,6 +342,8 @@ class Tracer {
   uint32_t FindGroups(ThreadState* state, PythonThread* python, uint32_t native_count);
   template <PythonForm kForm>
   void* OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  __attribute__((noinline)) void* RecordPythonAtNativeStack(ThreadState* state, void* block, size_t bytes,
+                                                            const HookFrame* hook);
   void* OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void* OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void* RecordPython(ThreadState* state, format::Counter* counter, SiteId site, void* block, size_t bytes);
@@ -355,6 +359,7 @@ class Tracer {
   void RefusePython(uint32_t why);
   void RefusePythonFrames();
   void TrustPythonFrames();
+  void NotePythonOnce(uint32_t why);
   void NotePythonUnload();
 
   TrackedMap* FindTracked(uint32_t domain, bool create);

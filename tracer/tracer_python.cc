@@ -52,7 +52,8 @@ constexpr uint32_t kSizeClasses = 32;
 // ---------------------------------------------------------------- finding the interpreter
 
 void Tracer::OnNewObject(const link_map* object) {
-  if (!HoldsPython(object)) return;
+  const bool is_pypy = HoldsPyPy(object);
+  if (!is_pypy && !HoldsPython(object)) return;
   const SpinLockHolder lock(python_lock_);
   if (!lock.held()) return;
   format::FileHeader& header = recording_.header();
@@ -60,10 +61,11 @@ void Tracer::OnNewObject(const link_map* object) {
     if (g_python.object != object) RefusePython(format::kPythonSecondRuntime);
     return;
   }
-  uint32_t refused = AttachPython(object);
-  StoreRelaxed(header.python_version, g_python.version);
   Text(header.python_runtime)
       .Add(object->l_name != nullptr && object->l_name[0] != '\0' ? object->l_name : settings_->executable);
+  if (is_pypy) return NotePythonOnce(format::kPythonIsPyPy);
+  uint32_t refused = AttachPython(object);
+  StoreRelaxed(header.python_version, g_python.version);
   if (refused == 0 && (!python_blocks_.Init() || !python_others_.Init())) refused = format::kPythonBadLayout;
   if (refused != 0) return RefusePython(refused);
   codes_.Init(&recording_);
@@ -80,6 +82,10 @@ void Tracer::OnNewObject(const link_map* object) {
 
 void Tracer::RefusePython(uint32_t why) {
   if (why != format::kPythonSecondRuntime) RefusePythonFrames();
+  NotePythonOnce(why);
+}
+
+void Tracer::NotePythonOnce(uint32_t why) {
   if ((OrRelaxed(recording_.header().python_state, why) & why) == 0) NotePython(recording_, why);
 }
 
@@ -153,9 +159,14 @@ uintptr_t Tracer::TopOfUnknownPython(PythonThread* python) {
   if ((mode_.load(std::memory_order_relaxed) & kPythonRefused) != 0) return 0;
   const uintptr_t top = python->CheckedTop(g_python);
   if (top == 0) return 0;
-  if (PythonFramesAreSound(g_python, top)) {
-    TrustPythonFrames();
-    return top;
+  switch (LookAtPythonFrames(g_python, top)) {
+    case Soundness::kSound:
+      TrustPythonFrames();
+      return top;
+    case Soundness::kEmpty:
+      return 0;
+    case Soundness::kUnsound:
+      break;
   }
   if (python_doubts_.fetch_add(1, std::memory_order_relaxed) >= kMostDoubts) RefusePython(format::kPythonBadLayout);
   return 0;
@@ -274,18 +285,22 @@ void* Tracer::OnPythonAllocInMode(ThreadState* state, void* block, size_t bytes,
   return OnPythonAllocOtherStack(state, block, bytes, hook);
 }
 
+// No Python runs: the interpreter begins, or ends.
+void* Tracer::RecordPythonAtNativeStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  const SiteId site = SiteOfStack(state, hook, format::kDomainPython);
+  Counter* counter = site == format::kOverflowSite ? nullptr : state->counters.At(site, recording_);
+  if (counter == nullptr) return RecordPythonWithoutRoom(state, site, block, bytes);
+  return RecordPython(state, counter, site, block, bytes);
+}
+
 void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   PythonThread* python = PythonOf(state);
   const uintptr_t top = python == nullptr ? 0 : TopOfPython(python);
-  if (__builtin_expect(top == 0, 0)) {  // no Python runs: the interpreter begins, or ends
-    const SiteId site = SiteOfStack(state, hook, format::kDomainPython);
-    Counter* counter = site == format::kOverflowSite ? nullptr : state->counters.At(site, recording_);
-    if (counter == nullptr) return RecordPythonWithoutRoom(state, site, block, bytes);
-    return RecordPython(state, counter, site, block, bytes);
-  }
+  if (__builtin_expect(top == 0, 0)) return RecordPythonAtNativeStack(state, block, bytes, hook);
   TakePythonStack(python, top);
   PythonThread::Interned& last = python->now().interned;
   if (__builtin_expect(last.counter == nullptr, 0)) {
+    if (last.node == python_root_) return RecordPythonAtNativeStack(state, block, bytes, hook);  // all are left out
     last.site = sites_.SiteOf(last.node);
     last.counter = last.site == format::kOverflowSite ? nullptr : state->counters.At(last.site, recording_);
     if (last.counter == nullptr) return RecordPythonWithoutRoom(state, last.site, block, bytes);
@@ -431,8 +446,9 @@ void Tracer::OnPythonArena(void* arena, size_t bytes) {
   python_blocks_.AddArena(reinterpret_cast<uintptr_t>(arena), bytes);
   AddRelaxed(recording_.header().python_arena_bytes, bytes);
   // Every so often the hooks are looked after: tracemalloc.stop() puts back what was there when it started, and when
-  // that was before a check we are out.
-  python_check_asked_for_.store(false, std::memory_order_relaxed);
+  // that was before a check we are out. Where there are no arenas any more, for the program has allocators of its own,
+  // Sample() asks.
+  AskForPythonCheck();
   CheckPythonSoon();
 }
 

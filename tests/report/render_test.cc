@@ -346,6 +346,9 @@ TEST(NotesTest, WhyPythonIsNotRecordedOrNotInFullIsTold) {
   EXPECT_THAT(notes(format::kPythonFreeThreaded), ElementsAre(HasSubstr("it is built without the GIL")));
   EXPECT_THAT(notes(format::kPythonBadLayout), ElementsAre(HasSubstr("its frames are not where")));
   EXPECT_THAT(notes(0), ElementsAre(HasSubstr("its allocators could not be hooked")));
+  EXPECT_THAT(notes(format::kPythonIsPyPy, 0),
+              ElementsAre("of PyPy only native lines are recorded: of interpreters only CPython's frames are known"));
+  EXPECT_THAT(notes(format::kPythonTraced | format::kPythonIsPyPy), IsEmpty()) << "the one that is traced counts";
   EXPECT_THAT(notes(format::kPythonTraced | format::kPythonSecondRuntime | format::kPythonHooksReplaced),
               ElementsAre(HasSubstr("only of the first (/usr/bin/python\\x1b3.11) are the lines recorded"),
                           HasSubstr("Python's allocators were replaced")));
@@ -415,6 +418,11 @@ TEST(RenderJsonTest, DomainsAndTheInterpreterAreThere) {
   EXPECT_EQ(python["python"], json::parse(R"({"version": "3.11.7", "runtime": null, "state": ["traced"],
                                               "arena_bytes": 12, "live_in_arenas_bytes": 9})"));
   EXPECT_EQ(profile_of(PythonProfile(kMiB, 0, 0, 0))["python"]["arena_bytes"], nullptr);
+  ProfileSummary nameless;
+  nameless.python_state = format::kPythonUnknownVersion;
+  EXPECT_EQ(profile_of(PythonProfile(kMiB, 0, 0, 0).WithSummary(nameless))["python"],
+            json::parse(R"({"version": null, "runtime": null, "state": ["unknown_version"],
+                            "arena_bytes": null, "live_in_arenas_bytes": null})"));
   EXPECT_EQ(profile_of(Fixture().Build())["python"], nullptr);
 }
 

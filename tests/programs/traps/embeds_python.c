@@ -4,10 +4,14 @@
 //   two              each of the libraries, at once
 //   own_allocators   with allocators of the program's own from before the beginning
 //   wrapped          with layers that are put between, and taken away again, while it runs
+//   replaced         with allocators of its own that it puts in place while it runs, and leaves there
+//   pooled           the same, which pass what is larger than 128 bytes on
 // PYTHONHOME is where the library lies. Prints what the Python code prints, which is the same for all of them.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -97,6 +101,38 @@ static void* PassRealloc(void* c, void* block, size_t bytes) {
 }
 static void PassFree(void* c, void* block) { ((Allocator*)c)->free(((Allocator*)c)->context, block); }
 
+// Allocators that are put in place while there are blocks of those below, and know their own ones. Under the GIL.
+static struct {
+  size_t largest;  // larger blocks come from below
+  void* blocks[1 << 20];
+} own = {0, {NULL}};
+static void** FindOwn(const void* block) {
+  size_t i = (uintptr_t)block / 16 * 0x9E3779B97F4A7C15u >> 44;
+  while (own.blocks[i] != block && own.blocks[i] != NULL) i = (i + 1) % (1 << 20);
+  return &own.blocks[i];
+}
+static void* Own(void* block) { return block == NULL ? NULL : (*FindOwn(block) = block); }
+static void* OwnMalloc(void* c, size_t bytes) {
+  return bytes <= own.largest ? Own(Malloc(NULL, bytes)) : PassMalloc(c, bytes);
+}
+static void* OwnCalloc(void* c, size_t count, size_t bytes) {
+  return count * bytes <= own.largest ? Own(Calloc(NULL, count, bytes)) : PassCalloc(c, count, bytes);
+}
+static void OwnFree(void* c, void* block) {
+  if (block == NULL || *FindOwn(block) != block) return PassFree(c, block);
+  free(block);  // it stays in the table: who gets this address next has it from malloc, too
+}
+static void* OwnRealloc(void* c, void* block, size_t bytes) {
+  if (block == NULL) return OwnMalloc(c, bytes);
+  if (*FindOwn(block) != block) return PassRealloc(c, block, bytes);
+  void* moved = OwnMalloc(c, bytes);
+  const size_t there = malloc_usable_size(block);
+  if (moved == NULL) return NULL;
+  memcpy(moved, block, bytes < there ? bytes : there);
+  free(block);
+  return moved;
+}
+
 int main(int argc, char** argv) {
   if (argc < 3) return 2;
   const char* how = argv[1];
@@ -119,6 +155,15 @@ int main(int argc, char** argv) {
         Run(python);
         for (int domain = 0; domain < 3; ++domain) python->set_allocator(domain, &next[domain]);
       }
+    }
+    if (strcmp(how, "replaced") == 0 || strcmp(how, "pooled") == 0) {
+      own.largest = strcmp(how, "pooled") == 0 ? 128 : SIZE_MAX;
+      for (int domain = 1; domain < 3; ++domain) {
+        python->get_allocator(domain, &next[domain]);
+        const Allocator layer = {&next[domain], OwnMalloc, OwnCalloc, OwnRealloc, OwnFree};
+        python->set_allocator(domain, &layer);
+      }
+      for (int turn = 0; turn < 4; ++turn) Run(python);
     }
     RunOnTwoThreads(python);
     if (strcmp(how, "two") == 0 && argc > 3) {
