@@ -16,7 +16,8 @@
 namespace allocline {
 namespace {
 
-constexpr size_t kFurtherProcesses = 10;  // more of them are only counted
+constexpr size_t kFurtherProcesses = 10;         // more of them are only counted
+constexpr uint64_t kSmallPeakBytes = 256 << 10;  // more than a shell comes to that runs a line
 
 std::string NameOf(const RunProcess& process) { return Printable(Basename(process.file.header.program)); }
 
@@ -90,7 +91,8 @@ std::string RenderFurtherProcesses(const std::vector<RunProcess>& processes) {
   for (size_t i = 1; i < processes.size(); ++i) {
     const auto launcher = launchers.find(processes[i].file.header.program);
     // A program that began itself anew may have workers, too: those that hold much more are processes like any.
-    const bool is_launcher = launcher != launchers.end() && processes[i].peak_bytes <= 2 * launcher->second;
+    const bool is_launcher =
+        launcher != launchers.end() && processes[i].peak_bytes <= std::max(2 * launcher->second, kSmallPeakBytes);
     (is_launcher ? on_the_way : further).push_back(&processes[i]);
   }
   std::string text;

@@ -53,6 +53,13 @@ std::vector<std::string> TextsOf(const Profile& profile) {
   return texts;
 }
 
+std::vector<std::string> ReprsOf(const Profile& profile, const char* key, bool cumulative) {
+  const std::vector<Statistic> statistics = Statistics(profile, key, cumulative).value();
+  std::vector<std::string> reprs;
+  for (const Statistic& each : statistics) reprs.push_back(Repr(each));
+  return reprs;
+}
+
 TEST(FrameLimitTest, StacksThatDifferFurtherOutAreOne) {
   Stacks stacks;
   stacks.Add({1, 2, 3}, 10);
@@ -99,10 +106,8 @@ TEST(FrameLimitTest, AnythingIsAsIfNoMoreHadBeenRecorded) {
     for (const char* key : {"traceback", "lineno", "filename"}) {
       for (const bool cumulative : {false, true}) {
         if (cumulative && std::string_view(key) == "traceback") continue;
-        std::vector<std::string> ours, theirs;
-        for (const Statistic& each : Statistics(cut, key, cumulative).value()) ours.push_back(Repr(each));
-        for (const Statistic& each : Statistics(expected, key, cumulative).value()) theirs.push_back(Repr(each));
-        EXPECT_EQ(ours, theirs) << "seed " << seed << ", " << limit << " frames, by " << key;
+        EXPECT_EQ(ReprsOf(cut, key, cumulative), ReprsOf(expected, key, cumulative))
+            << "seed " << seed << ", " << limit << " frames, by " << key;
       }
     }
   }
