@@ -13,11 +13,11 @@
 namespace allocline {
 namespace {
 
-struct SortKey {
+struct DiffKey {
   double first;
   int64_t size_change, size, count_change, count;
   uint32_t rank;
-  auto operator<=>(const SortKey&) const = default;
+  auto operator<=>(const DiffKey&) const = default;
 };
 
 double AverageChange(const StatisticDiff& diff) {
@@ -72,7 +72,7 @@ absl::StatusOr<std::vector<StatisticDiff>> ComputeDiff(const Profile& profile, c
     if (live || (with_freed && (now[group].has_any || before[group].has_any))) shown.push_back(group);
   }
   std::vector<uint32_t> ranks = index.Ranks(shown);
-  std::vector<std::pair<SortKey, GroupId>> order;
+  std::vector<std::pair<DiffKey, GroupId>> order;
   order.reserve(shown.size());
   for (GroupId group : shown) {
     StatisticDiff diff = DiffOf(now[group], before[group]);

@@ -98,16 +98,24 @@ Filter FileFilter(bool inclusive, std::string_view pattern, std::optional<uint32
 
 Filter DomainFilter(bool inclusive, uint32_t domain) { return {.inclusive = inclusive, .domain = domain}; }
 
-Profile FilterProfile(const Profile& profile, std::span<const Filter> filters, LineOf line_of) {
+std::vector<bool> MatchSites(const StackTable& stacks, std::span<const Site> sites, std::span<const Filter> filters,
+                             LineOf line_of) {
   std::vector<CompiledFilter> include, exclude;
-  for (const Filter& filter : filters) {
-    (filter.inclusive ? include : exclude).emplace_back(filter, profile.stacks());
+  for (const Filter& filter : filters) (filter.inclusive ? include : exclude).emplace_back(filter, stacks);
+  std::vector<bool> matches(sites.size());
+  for (size_t i = 0; i < sites.size(); ++i) {
+    auto passes = [&](const CompiledFilter& filter) { return filter.Passes(sites[i], line_of); };
+    matches[i] = (include.empty() || std::any_of(include.begin(), include.end(), passes)) &&
+                 std::all_of(exclude.begin(), exclude.end(), passes);
   }
+  return matches;
+}
+
+Profile FilterProfile(const Profile& profile, std::span<const Filter> filters, LineOf line_of) {
+  const std::vector<bool> matches = MatchSites(profile.stacks(), profile.sites(), filters, line_of);
   std::vector<Site> kept;
-  for (const Site& site : profile.sites()) {
-    auto passes = [&](const CompiledFilter& filter) { return filter.Passes(site, line_of); };
-    if (!include.empty() && std::none_of(include.begin(), include.end(), passes)) continue;
-    if (std::all_of(exclude.begin(), exclude.end(), passes)) kept.push_back(site);
+  for (size_t i = 0; i < matches.size(); ++i) {
+    if (matches[i]) kept.push_back(profile.sites()[i]);
   }
   return Profile(profile.shared_stacks(), std::move(kept), profile.summary());
 }

@@ -33,7 +33,11 @@ Filter FileFilter(bool inclusive, std::string_view pattern, std::optional<uint32
                   bool all_frames = false, std::optional<uint32_t> domain = std::nullopt);
 Filter DomainFilter(bool inclusive, uint32_t domain);
 
-// A new profile over the same StackTable with the sites that pass. `line_of`: which frame stands for a stack.
+// Which of `sites`, of stacks in `stacks`, pass. `line_of`: which frame stands for a stack.
+std::vector<bool> MatchSites(const StackTable& stacks, std::span<const Site> sites, std::span<const Filter> filters,
+                             LineOf line_of = LineOf::kUser);
+
+// A new profile over the same StackTable with the sites that pass.
 Profile FilterProfile(const Profile& profile, std::span<const Filter> filters, LineOf line_of = LineOf::kUser);
 
 // The command line's syntax:

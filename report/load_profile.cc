@@ -20,8 +20,8 @@ namespace {
 
 class ProfileLoader {
  public:
-  ProfileLoader(const Recording& recording, Symbolizer* symbolizer, const LoadProfileOptions& options)
-      : recording_(recording), options_(options), resolver_(recording, symbolizer, &builder_) {
+  ProfileLoader(const Recording& recording, Symbolizer* symbolizer, const LoadProfileOptions& options, SiteMap* sites)
+      : recording_(recording), options_(options), resolver_(recording, symbolizer, &builder_), site_map_(sites) {
     UserLineOptions& user_line = options_.user_line;
     if (user_line.main_executable.empty()) user_line.main_executable = MainExecutable();
     user_line.python_runtime = PathOf(recording.header().python_runtime, sizeof(format::FileHeader::python_runtime));
@@ -129,6 +129,9 @@ class ProfileLoader {
   }
 
   void AddSites() {
+    if (site_map_ != nullptr)
+      *site_map_ = {.stacks = std::vector<StackId>(counters_.size(), kRootStack),
+                    .domains = std::vector<uint32_t>(counters_.size())};
     for (SiteId id = 1; id < counters_.size(); ++id) {
       const SiteCounters& counters = counters_[id];
       if (!counters.any()) continue;
@@ -138,7 +141,10 @@ class ProfileLoader {
       site.total_bytes = counters.allocated_bytes;
       site.total_blocks = counters.allocated_blocks;
       site.variance = EstimateVariance(site.live_bytes, site.live_blocks, recording_.SampleInterval(id));
-      builder_.AddSite(site);
+      const StackId stack = builder_.AddSite(site);
+      if (site_map_ == nullptr) continue;
+      site_map_->stacks[id] = stack;
+      site_map_->domains[id] = site.domain;
     }
   }
 
@@ -317,6 +323,7 @@ class ProfileLoader {
   LoadProfileOptions options_;
   ProfileBuilder builder_;
   FrameResolver resolver_;
+  SiteMap* const site_map_;             // or null
   std::vector<SiteCounters> counters_;  // index: SiteId
   std::vector<BuiltNode> built_;        // index: NodeId
   std::vector<NodeId> path_;            // scratch of BuildNode
@@ -333,7 +340,7 @@ absl::Status CheckPeakCopy(const Recording& recording) {
 }
 
 absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
-                                    const LoadProfileOptions& options) {
+                                    const LoadProfileOptions& options, SiteMap* sites) {
   if (options.snapshot && *options.snapshot >= recording.snapshots().size()) {
     return absl::OutOfRangeError(fmt::format("{}: has {} snapshots, not one of index {}", recording.path(),
                                              recording.snapshots().size(), *options.snapshot));
@@ -344,7 +351,7 @@ absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symb
         "{}: a snapshot is a sum over threads; only the end of the recording, without @LABEL, can be split by thread",
         recording.path()));
   }
-  return ProfileLoader(recording, symbolizer, options).Load();
+  return ProfileLoader(recording, symbolizer, options, sites).Load();
 }
 
 }  // namespace allocline

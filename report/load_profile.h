@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "recording/reader.h"
@@ -26,14 +27,21 @@ struct LoadProfileOptions {
   UserLineOptions user_line;       // what LoadProfile fills in is taken from the recording
 };
 
+// What became of a recording's sites: for who follows their counters from snapshot to snapshot.
+struct SiteMap {
+  std::vector<StackId> stacks;    // index: SiteId; kRootStack for what has counted nothing
+  std::vector<uint32_t> domains;  // likewise
+};
+
 // Whether there is a copy of what was live at the peak: NotFound says why there may be none.
 absl::Status CheckPeakCopy(const Recording& recording);
 
-// `symbolizer` may be null: then frames stay module+offset unless the recording carries symbols.
+// `symbolizer` may be null: then frames stay module+offset unless the recording carries symbols. `sites`, if it is not
+// null, is filled; not by thread.
 // Errors: InvalidArgument for by_thread at a snapshot or at the peak, NotFound without a copy of the peak, OutOfRange
 // for a snapshot that is not there.
 absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symbolizer,
-                                    const LoadProfileOptions& options);
+                                    const LoadProfileOptions& options, SiteMap* sites = nullptr);
 
 }  // namespace allocline
 

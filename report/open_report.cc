@@ -43,14 +43,14 @@ absl::StatusOr<LabelledMoment> FindMoment(const Recording& recording, const std:
 }
 
 absl::StatusOr<Profile> LoadReport(const Recording& recording, const std::optional<std::string>& label,
-                                   const OpenReportOptions& options) {
+                                   const OpenReportOptions& options, SiteMap* sites) {
   ASSIGN_OR_RETURN(const LabelledMoment moment, FindMoment(recording, label));
   const LoadProfileOptions load{.snapshot = moment.snapshot,
                                 .at_peak = moment.at_peak,
                                 .by_thread = options.by_thread,
                                 .user_line = options.user_line};
   Symbolizer symbolizer(options.symbolizer);
-  return LoadProfile(recording, &symbolizer, load);
+  return LoadProfile(recording, &symbolizer, load, sites);
 }
 
 absl::StatusOr<OpenedReport> OpenReport(std::string_view text, const OpenReportOptions& options) {

@@ -47,9 +47,9 @@ struct OpenedReport {
 };
 absl::StatusOr<OpenedReport> OpenReport(std::string_view spec, const OpenReportOptions& options);
 
-// The second half alone, for a recording that is open already. `label` as in RecordingSpec.
+// The second half alone, for a recording that is open already. `label` as in RecordingSpec, `sites` as in LoadProfile.
 absl::StatusOr<Profile> LoadReport(const Recording& recording, const std::optional<std::string>& label,
-                                   const OpenReportOptions& options);
+                                   const OpenReportOptions& options, SiteMap* sites = nullptr);
 
 }  // namespace allocline
 

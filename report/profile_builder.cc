@@ -91,15 +91,16 @@ StackId ProfileBuilder::Push(StackId caller, LocationId location) {
   return entry->second;
 }
 
-void ProfileBuilder::AddSite(const Site& given) {
+StackId ProfileBuilder::AddSite(const Site& given) {
   Site site = given;
   if (site.stack == kRootStack) site.stack = Push(kRootStack, AddLocation({}));
   auto [entry, is_new] = tables_->site_indices.try_emplace(IdentityOf(site), tables_->sites.size());
   if (is_new) {
     tables_->sites.push_back(site);
-    return;
+    return site.stack;
   }
   tables_->sites[entry->second].Add(site);
+  return site.stack;
 }
 
 uint32_t ProfileBuilder::AddThread(const ProfileThread& given) {

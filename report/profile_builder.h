@@ -33,8 +33,9 @@ class ProfileBuilder {
   LocationId AddLocation(const Location& location);
   // The stack `caller` with `location` called from it.
   StackId Push(StackId caller, LocationId location);
-  // Adds to the site of the same stack, domain and thread. An empty stack becomes one frame "<unknown>".
-  void AddSite(const Site& site);
+  // Adds to the site of the same stack, domain and thread, and gives the stack. An empty one becomes one frame
+  // "<unknown>".
+  StackId AddSite(const Site& site);
   uint32_t AddThread(const ProfileThread& thread);
   ProfileSummary& summary() { return summary_; }  // live_bytes and live_blocks are computed by Build()
 

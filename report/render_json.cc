@@ -5,18 +5,13 @@
 #include <nlohmann/json.hpp>
 #include <string_view>
 
-#include "report/escape.h"
-#include "report/notes.h"
+#include "report/group_json.h"
 #include "report/summary_json.h"
 
 namespace allocline {
 namespace {
 
 using Json = nlohmann::ordered_json;  // fields in the order the schema is documented in
-
-Json Text(std::string_view text) { return ValidUtf8(text); }
-Json TextOrNull(std::string_view text) { return text.empty() ? Json(nullptr) : Text(text); }
-Json KnownOrNull(uint64_t value) { return value == 0 ? Json(nullptr) : Json(value); }
 
 std::string_view LineOfName(LineOf line_of) { return line_of == LineOf::kUser ? "user" : "innermost"; }
 std::string_view SortByName(SortBy sort) {
@@ -33,128 +28,11 @@ std::string_view SortByName(SortBy sort) {
   return "";
 }
 
-Json DropsJson(const ProfileSummary& summary) {
-  Json drops = Json::array();
-  for (uint32_t i = 0; i < summary.drops.size(); ++i) {
-    const format::Drop& drop = summary.drops[i];
-    if (drop.events == 0 && drop.bytes == 0) continue;
-    drops.push_back({{"reason", DropReasonName(static_cast<format::DropReason>(i))},
-                     {"events", drop.events},
-                     {"bytes", drop.bytes}});
-  }
-  return drops;
-}
-
-Json StepJson(uint64_t interval_bytes, uint64_t after_ns, uint64_t live_bytes) {
-  return {{"interval_bytes", KnownOrNull(interval_bytes)}, {"after_ns", after_ns}, {"live_bytes", live_bytes}};
-}
-
-// "exact", and since when it is that no longer.
-Json ModeJson(const ProfileSummary& summary) {
-  const bool sampled = (summary.state & format::kStateSampled) != 0;
-  const bool totals_only = (summary.state & format::kStateTotalsOnly) != 0;
-  return {{"name", totals_only ? "totals"
-                   : sampled   ? "sampled"
-                               : "exact"},
-          {"sampled",
-           sampled ? StepJson(summary.sample_interval_bytes, summary.sampled_after_ns, summary.sampled_live_bytes)
-                   : Json(nullptr)},
-          {"totals", totals_only ? StepJson(0, summary.totals_after_ns, summary.totals_live_bytes) : Json(nullptr)},
-          {"tracer_budget_bytes", KnownOrNull(summary.tracer_budget_bytes)}};
-}
-
-Json ProfileJson(const Profile& profile, LineOf line_of) {
-  const ProfileSummary& summary = profile.summary();
-  ResolutionShares shares = ComputeResolution(profile, line_of);
-  Json notes = Json::array();
-  for (const std::string& note : NotesOf(summary)) notes.push_back(Text(note));
-  return {
-      {"recording", Text(summary.recording)},
-      {"label", summary.label ? Text(*summary.label) : Json(nullptr)},
-      {"at_peak", summary.at_peak},
-      {"program", Text(summary.program)},
-      {"pid", summary.pid},
-      {"host", Text(summary.host)},
-      {"allocator", TextOrNull(summary.allocator)},
-      {"running", summary.running},
-      {"exited", (summary.state & format::kStateExited) != 0},
-      {"elapsed_ns", KnownOrNull(summary.elapsed_ns)},
-      {"rows", summary.rows == format::kRowsNotGiven ? Json(nullptr) : Json(summary.rows)},
-      {"traced",
-       {{"live_bytes", summary.live_bytes},
-        {"live_blocks", summary.live_blocks},
-        {"peak_bytes", summary.peak_bytes},
-        {"peak_slack_bytes", summary.peak_slack_bytes}}},
-      {"domains", DomainsJson(summary)},
-      {"python", PythonJson(summary)},
-      {"memory",
-       {{"rss_bytes", KnownOrNull(summary.rss_bytes)},
-        {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
-        {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
-        {"tracer_bytes", summary.tracer_bytes}}},
-      {"mode", ModeJson(summary)},
-      {"resolved",
-       {{"live_bytes", shares.live_bytes},
-        {"line_bytes", shares.line_bytes},
-        {"function_bytes", shares.function_bytes},
-        {"module_bytes", shares.module_bytes},
-        {"none_bytes", shares.none_bytes}}},
-      {"dropped", DropsJson(summary)},
-      {"overflow_bytes", summary.overflow_bytes},
-      {"shared_bytes", summary.by_thread ? Json(summary.shared_bytes) : Json(nullptr)},
-      {"notes", std::move(notes)},
-  };
-}
-
 Json OptionsJson(const StatisticsOptions& options) {
   return {{"by", GroupByName(options.by)},
           {"cumulative", options.cumulative},
           {"line_of", LineOfName(options.line_of)},
           {"sort", SortByName(options.sort)}};
-}
-
-Json FrameJson(const Location& location) {
-  return {{"name", Text(location.where)},
-          {"file", TextOrNull(location.file)},
-          {"line", location.file.empty() ? Json(nullptr) : Json(location.line)},
-          {"function", TextOrNull(location.function)},
-          {"module", TextOrNull(location.module)},
-          {"inlined", location.inlined},
-          {"python", location.python}};
-}
-
-// Only what all blocks of the group share.
-Json GroupJson(const Group& group) {
-  const Frame& frame = group.frame;
-  switch (group.by) {
-    case GroupBy::kLine:
-      if (!frame.is_file) return {{"name", Text(frame.file)}, {"file", nullptr}, {"line", nullptr}};
-      return {{"name", Text(Str(frame))}, {"file", Text(frame.file)}, {"line", frame.line}};
-    case GroupBy::kFile:
-      return {{"name", Text(frame.file)}, {"file", frame.is_file ? Text(frame.file) : Json(nullptr)}};
-    case GroupBy::kFunction:
-      return {
-          {"name", Text(Str(group))}, {"function", TextOrNull(frame.function)}, {"module", TextOrNull(frame.module)}};
-    case GroupBy::kModule:
-      return {{"name", Text(frame.file)}, {"module", TextOrNull(frame.module)}};
-    case GroupBy::kThread: {
-      Json json = {{"name", Text(frame.file)}};
-      json["tid"] = group.stacks->threads()[group.thread].tid;
-      json["threads_served"] = group.stacks->threads()[group.thread].threads_served;
-      return json;
-    }
-    case GroupBy::kTraceback: {
-      const StackTable& stacks = *group.stacks;
-      Json frames = Json::array();
-      StackFrames walk = stacks.Frames(group.stack);
-      for (auto at = walk.begin(); at != walk.end(); ++at) {
-        frames.push_back(FrameJson(stacks.locations()[*at]));
-        frames.back()["user"] = at.stack() == stacks.nodes()[group.stack].user;
-      }
-      return {{"name", Text(Str(FrameOf(stacks.UserLine(group.stack))))}, {"traceback", std::move(frames)}};
-    }
-  }
-  return Json::object();
 }
 
 Json StatisticJson(const Statistic& statistic) {

@@ -1,15 +1,54 @@
 #include "report/summary_json.h"
 
 #include <cmath>
+#include <string_view>
 
 #include "report/escape.h"
 #include "report/filter.h"
+#include "report/group_json.h"
+#include "report/notes.h"
 #include "report/python_state.h"
 #include "report/statistics.h"
 
 namespace allocline {
 
 using Json = nlohmann::ordered_json;
+
+namespace {
+
+Json KnownOrNull(uint64_t value) { return value == 0 ? Json(nullptr) : Json(value); }
+
+Json DropsJson(const ProfileSummary& summary) {
+  Json drops = Json::array();
+  for (uint32_t i = 0; i < summary.drops.size(); ++i) {
+    const format::Drop& drop = summary.drops[i];
+    if (drop.events == 0 && drop.bytes == 0) continue;
+    drops.push_back({{"reason", DropReasonName(static_cast<format::DropReason>(i))},
+                     {"events", drop.events},
+                     {"bytes", drop.bytes}});
+  }
+  return drops;
+}
+
+Json StepJson(uint64_t interval_bytes, uint64_t after_ns, uint64_t live_bytes) {
+  return {{"interval_bytes", KnownOrNull(interval_bytes)}, {"after_ns", after_ns}, {"live_bytes", live_bytes}};
+}
+
+// "exact", and since when it is that no longer.
+Json ModeJson(const ProfileSummary& summary) {
+  const bool sampled = (summary.state & format::kStateSampled) != 0;
+  const bool totals_only = (summary.state & format::kStateTotalsOnly) != 0;
+  return {{"name", totals_only ? "totals"
+                   : sampled   ? "sampled"
+                               : "exact"},
+          {"sampled",
+           sampled ? StepJson(summary.sample_interval_bytes, summary.sampled_after_ns, summary.sampled_live_bytes)
+                   : Json(nullptr)},
+          {"totals", totals_only ? StepJson(0, summary.totals_after_ns, summary.totals_live_bytes) : Json(nullptr)},
+          {"tracer_budget_bytes", KnownOrNull(summary.tracer_budget_bytes)}};
+}
+
+}  // namespace
 
 Json PythonJson(const ProfileSummary& summary) {
   if (summary.python_version == 0 && summary.python_state == 0) return nullptr;
@@ -31,6 +70,49 @@ Json DomainsJson(const ProfileSummary& summary) {
                        {"live_blocks", sum.live_blocks}});
   }
   return domains;
+}
+
+Json ProfileJson(const Profile& profile, LineOf line_of) {
+  const ProfileSummary& summary = profile.summary();
+  ResolutionShares shares = ComputeResolution(profile, line_of);
+  Json notes = Json::array();
+  for (const std::string& note : NotesOf(summary)) notes.push_back(TextJson(note));
+  return {
+      {"recording", TextJson(summary.recording)},
+      {"label", summary.label ? TextJson(*summary.label) : Json(nullptr)},
+      {"at_peak", summary.at_peak},
+      {"program", TextJson(summary.program)},
+      {"pid", summary.pid},
+      {"host", TextJson(summary.host)},
+      {"allocator", TextOrNullJson(summary.allocator)},
+      {"running", summary.running},
+      {"exited", (summary.state & format::kStateExited) != 0},
+      {"elapsed_ns", KnownOrNull(summary.elapsed_ns)},
+      {"rows", summary.rows == format::kRowsNotGiven ? Json(nullptr) : Json(summary.rows)},
+      {"traced",
+       {{"live_bytes", summary.live_bytes},
+        {"live_blocks", summary.live_blocks},
+        {"peak_bytes", summary.peak_bytes},
+        {"peak_slack_bytes", summary.peak_slack_bytes}}},
+      {"domains", DomainsJson(summary)},
+      {"python", PythonJson(summary)},
+      {"memory",
+       {{"rss_bytes", KnownOrNull(summary.rss_bytes)},
+        {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
+        {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
+        {"tracer_bytes", summary.tracer_bytes}}},
+      {"mode", ModeJson(summary)},
+      {"resolved",
+       {{"live_bytes", shares.live_bytes},
+        {"line_bytes", shares.line_bytes},
+        {"function_bytes", shares.function_bytes},
+        {"module_bytes", shares.module_bytes},
+        {"none_bytes", shares.none_bytes}}},
+      {"dropped", DropsJson(summary)},
+      {"overflow_bytes", summary.overflow_bytes},
+      {"shared_bytes", summary.by_thread ? Json(summary.shared_bytes) : Json(nullptr)},
+      {"notes", std::move(notes)},
+  };
 }
 
 }  // namespace allocline

@@ -8,6 +8,8 @@
 
 namespace allocline {
 
+// The process and the recording. `line_of`: whose lines the resolved share is of.
+nlohmann::ordered_json ProfileJson(const Profile& profile, LineOf line_of);
 // null without an interpreter.
 nlohmann::ordered_json PythonJson(const ProfileSummary& summary);
 nlohmann::ordered_json DomainsJson(const ProfileSummary& summary);

@@ -46,6 +46,7 @@ int TopMain(Arguments arguments);
 int DiffMain(Arguments arguments);
 int SnapshotMain(Arguments arguments);
 int InfoMain(Arguments arguments);
+int GrowthMain(Arguments arguments);
 
 // Marks an error with the exit code it ends the command with; an unmarked one ends it with kUnreadable. Ok stays Ok.
 absl::Status WithExitCode(ExitCode code, absl::Status status);

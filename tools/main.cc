@@ -16,6 +16,7 @@ constexpr Command kCommands[] = {
     {"run", "run a program, recording where its memory is allocated", RunMain},
     {"top", "show the source lines that hold the memory", TopMain},
     {"diff", "show which lines grew between two recordings or snapshots", DiffMain},
+    {"growth", "show how every line's memory grows from checkpoint to checkpoint", GrowthMain},
     {"snapshot", "keep the present state of a recording or a running process", SnapshotMain},
     {"info", "show what a recording knows, and what it could not see", InfoMain},
 };

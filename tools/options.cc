@@ -46,36 +46,42 @@ absl::StatusOr<OpenReportOptions> SymbolFlags::Parse() const {
   return options;
 }
 
-void ViewFlags::AddTo(CLI::App& app) {
-  constexpr char group[] = "What is shown";
-  app.add_option("-n,--limit", limit, "how many lines")->type_name("N")->group(group)->capture_default_str();
+constexpr char kViewGroup[] = "What is shown";
+
+void ViewFlags::AddSelectionTo(CLI::App& app) {
   app.add_option("--by", by, "group blocks by line, function, file, module, thread or traceback")
       ->type_name("KEY")
-      ->group(group)
+      ->group(kViewGroup)
       ->capture_default_str();
+  app.add_flag("--innermost", innermost, "show the line that called the allocator, not the user's line")
+      ->group(kViewGroup);
+  AddList(app, kViewGroup, "--filter", "FILTER", filters,
+          "keep PATTERN[:LINE] of files, function=, module= or domain=PATTERN; with ! in front drop it");
+  AddList(app, kViewGroup, "--domain", "DOMAIN", domains,
+          "only blocks of python (Python's own allocators), malloc, mmap, or a number of track()");
+  app.add_flag("--all-frames", all_frames, "filters look at every frame of a stack")->group(kViewGroup);
+  app.add_flag("--full-path", full_path, "print paths in full")->group(kViewGroup);
+  app.add_flag("--json", json, "print one JSON object")->group(kViewGroup);
+}
+
+void ViewFlags::AddTo(CLI::App& app) {
+  app.add_option("-n,--limit", limit, "how many lines")->type_name("N")->group(kViewGroup)->capture_default_str();
+  AddSelectionTo(app);
   app.add_option("--sort", sort, "largest first by size, count, average or total (ever allocated)")
       ->type_name("KEY")
-      ->group(group)
+      ->group(kViewGroup)
       ->capture_default_str();
-  app.add_flag("--cumulative", cumulative, "charge a block to every line of its stack, not to one")->group(group);
-  app.add_flag("--once", once, "with --cumulative: charge a recursive line once per stack")->group(group);
-  app.add_flag("--innermost", innermost, "show the line that called the allocator, not the user's line")->group(group);
-  AddList(app, group, "--filter", "FILTER", filters,
-          "keep PATTERN[:LINE] of files, function=, module= or domain=PATTERN; with ! in front drop it");
-  AddList(app, group, "--domain", "DOMAIN", domains,
-          "only blocks of python (Python's own allocators), malloc, mmap, or a number of track()");
-  app.add_flag("--all-frames", all_frames, "filters look at every frame of a stack")->group(group);
+  app.add_flag("--cumulative", cumulative, "charge a block to every line of its stack, not to one")->group(kViewGroup);
+  app.add_flag("--once", once, "with --cumulative: charge a recursive line once per stack")->group(kViewGroup);
   app.add_option("--frames", frames, "only the N innermost frames of each stack, as with tracemalloc.start(N)")
       ->type_name("N")
-      ->group(group);
-  app.add_flag("--totals", totals, "show what was ever allocated too")->group(group);
-  app.add_flag("--full-path", full_path, "print paths in full")->group(group);
+      ->group(kViewGroup);
+  app.add_flag("--totals", totals, "show what was ever allocated too")->group(kViewGroup);
   app.add_option("--format", format,
                  "text, or tracemalloc: only lines, to the letter as Python's tracemalloc prints them")
       ->type_name("FORMAT")
-      ->group(group)
+      ->group(kViewGroup)
       ->capture_default_str();
-  app.add_flag("--json", json, "print one JSON object")->group(group);
 }
 
 absl::StatusOr<View> View::Parse(const ViewFlags& flags) {

@@ -37,6 +37,8 @@ struct ViewFlags {
   std::optional<int64_t> frames;
 
   void AddTo(CLI::App& app);
+  // Those alone that say which blocks are looked at, and what they are grouped by.
+  void AddSelectionTo(CLI::App& app);
 };
 
 // ViewFlags, understood.

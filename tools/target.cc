@@ -54,10 +54,10 @@ absl::Status CheckWhole(const Target& target) {
                                                       target.path, damage.front(), damage.size() > 1 ? ", ..." : "")));
 }
 
-absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options) {
+absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options, SiteMap* sites) {
   ProgressBar progress("reading symbols", [&] { return CountFrames(target.recording); });
   options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
-  absl::StatusOr<Profile> profile = LoadReport(target.recording, target.label, options);
+  absl::StatusOr<Profile> profile = LoadReport(target.recording, target.label, options, sites);
   if (!profile.ok()) return WithExitCode(ExitCode::kUsage, profile.status());  // --by thread where it cannot be
   if (!target.process || target.label) return profile;
 

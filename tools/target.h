@@ -30,8 +30,8 @@ struct Target {
 absl::StatusOr<Target> OpenTarget(std::string_view text);
 
 // The target as a profile, at its label or as it is now; of a running process, with the kernel's present figures. A
-// progress bar shows up on a terminal when symbols take long.
-absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options);
+// progress bar shows up on a terminal when symbols take long. `sites` as in LoadProfile.
+absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options, SiteMap* sites = nullptr);
 
 // Ends a command that has shown what can be read: an error (kUnreadable) if that was not the whole recording. While its
 // process runs, what looks like damage may be a moment of its work.
