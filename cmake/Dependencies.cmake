@@ -7,6 +7,7 @@ find_package(CLI11 REQUIRED)                           # libcli11-dev
 find_package(nlohmann_json REQUIRED)                   # nlohmann-json3-dev
 pkg_check_modules(libdw REQUIRED IMPORTED_TARGET libdw libelf)  # libdw-dev
 pkg_check_modules(libdeflate REQUIRED IMPORTED_TARGET libdeflate)  # libdeflate-dev
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)  # libtomlplusplus-dev (headers only)
 find_path(LIBUNWIND_INCLUDE_DIR libunwind.h REQUIRED)  # libunwind-dev (opened by dlopen, never linked)
 if(ALLOCLINE_TESTS)
   find_package(GTest REQUIRED)                         # libgtest-dev libgmock-dev

@@ -27,6 +27,8 @@ enum class ExitCode : int {
   kUnknownLabel = 3,     // a recording has no snapshot of that label
   kNoTracedProcess = 4,  // no process of that number, or it is not traced
   kCannotWrite = 5,      // output could not be written
+  kBudgetBroken = 6,     // `allocline check`: a budget is broken, or cannot be judged
+  kBadBudget = 7,        // its budget file is missing, or holds what is not understood
   // `allocline run` gives the program's own code, so its failures use the numbers shells use for theirs.
   kNotVerified = 124,    // --verify: the program ended with 0, but a stack differed, or none was compared
   kRunFailed = 125,      // allocline itself could not do what was asked: the program was not started
@@ -47,6 +49,7 @@ int DiffMain(Arguments arguments);
 int SnapshotMain(Arguments arguments);
 int InfoMain(Arguments arguments);
 int GrowthMain(Arguments arguments);
+int CheckMain(Arguments arguments);
 
 // Marks an error with the exit code it ends the command with; an unmarked one ends it with kUnreadable. Ok stays Ok.
 absl::Status WithExitCode(ExitCode code, absl::Status status);
