@@ -53,27 +53,35 @@ __attribute__((noinline)) void* Tracer::OnPythonAllocGoneOn(ThreadState* state, 
   return RecordPython(state, usual.counter, usual.site, block, bytes);
 }
 
-inline __attribute__((always_inline)) bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
+inline __attribute__((always_inline)) bool Tracer::TakeUsualPython(ThreadState* state, void* block,
+                                                                   UsualPythonBlock* taken) {
   if (__builtin_expect(state->gate == Gate::kWiped, 0)) return false;
-  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
-  if (__builtin_expect(place.leaf == nullptr, 0)) return false;
-  Block taken;
-  format::Counter* counter = nullptr;
-  {
-    const TakingMark mark(state);
-    // Acquire: as in OnUsualFree().
-    if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return false;
-    const auto can_be_charged = [&](Block found) {
-      taken = found;
-      counter = state->counters.Known(found.site);
-      return counter != nullptr;
-    };
-    if (__builtin_expect(!PythonBlockMap::TakeUsual(place, can_be_charged), 0)) return false;
-  }
-  AddOwned(counter->freed_bytes, taken.bytes);
-  AddOwned(counter->freed_blocks, 1);
-  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~taken.bytes + 1);
-  if (__builtin_expect(SubtractPending(state, taken.bytes), 0)) Flush(state);
+  taken->place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(taken->place.leaf == nullptr, 0)) return false;
+  const TakingMark mark(state);
+  // Acquire: as in OnUsualFree().
+  if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return false;
+  return __builtin_expect(PythonBlockMap::TakeUsual(taken->place,
+                                                    [&](Block found) {
+                                                      taken->block = found;
+                                                      taken->counter = state->counters.Known(found.site);
+                                                      return taken->counter != nullptr;
+                                                    }),
+                          1);
+}
+
+inline __attribute__((always_inline)) void Tracer::ChargeUsualPython(ThreadState* state,
+                                                                     const UsualPythonBlock& taken) {
+  AddOwned(taken.counter->freed_bytes, taken.block.bytes);
+  AddOwned(taken.counter->freed_blocks, 1);
+  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~taken.block.bytes + 1);
+  if (__builtin_expect(SubtractPending(state, taken.block.bytes), 0)) Flush(state);
+}
+
+inline __attribute__((always_inline)) bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
+  UsualPythonBlock taken;
+  if (!TakeUsualPython(state, block, &taken)) return false;
+  ChargeUsualPython(state, taken);
   return true;
 }
 

@@ -105,7 +105,20 @@ struct Hooks {
   static void* Realloc(void*, void* old, size_t bytes) {
     const auto call = [old, bytes] { return next().realloc(next().context, old, bytes); };
     if (old == nullptr) return Allocate<kDomain, kForm, kLayer>(bytes, HOOK_FRAME, call);
-    ThreadState* state = nullptr;
+    ThreadState* state = Tracer::this_thread;
+    if (kDomain != kRaw && kLayer == 0 && __builtin_expect(state != nullptr && state->gate == Gate::kOpen, 1)) {
+      Tracer::UsualPythonBlock taken;
+      if (__builtin_expect(g_tracer.TakeUsualPython(state, old, &taken), 1)) {
+        Tracer::EnterPython(state, HOOK_FRAME);
+        void* block = call();
+        if (__builtin_expect(block != nullptr, 1)) {
+          g_tracer.ChargeUsualPython(state, taken);
+        } else {
+          Tracer::PutBackUsualPython(taken);
+        }
+        return Record<kForm>(state, block, bytes, HOOK_FRAME);
+      }
+    }
     const PythonEvent event = g_tracer.BeginPythonEvent(HOOK_FRAME, &state);
     if (event == PythonEvent::kPassedOn && !g_tracer.TakesFreedPython(state)) return call();
     // The record comes out before the block may move: another thread may be given the old address before we return.

@@ -121,6 +121,17 @@ class Tracer {
   // Before the block is given back. The first is the usual case: false, and nothing was done, if it is not.
   // `state` is this_thread, not null.
   bool OnUsualPythonFree(ThreadState* state, void* block);
+  // Its two halves, for realloc: what was taken out, uncharged, PutBackUsualPython() undoes.
+  struct UsualPythonBlock {
+    PythonBlockMap::Place place;
+    Block block;
+    format::Counter* counter = nullptr;
+  };
+  bool TakeUsualPython(ThreadState* state, void* block, UsualPythonBlock* taken);
+  void ChargeUsualPython(ThreadState* state, const UsualPythonBlock& taken);
+  static void PutBackUsualPython(const UsualPythonBlock& taken) {
+    PythonBlockMap::PutBack(taken.place, taken.block, /*was_code=*/false);
+  }
   void OnPythonFree(void* block);
   // Before the RAW domain gives a block back, whose owner may be the interpreter that ends.
   void OnRawPythonFree() {
