@@ -1,5 +1,7 @@
 #include "tracer/python_hooks.h"
 
+#include <iterator>
+
 #include "tracer/elf_exports.h"
 #include "tracer/loaded_object.h"
 #include "tracer/python_events.h"
@@ -159,10 +161,14 @@ void SetLayer(int layer, const Allocator& present) {
   }
 }
 
+bool IsIn(const link_map* map, const void* function) {
+  LoadedObject object;
+  return FindObject(reinterpret_cast<uintptr_t>(function), &object) && object.map == map;
+}
+
 // Python's own allocators do not call us, but for tracemalloc's, whom we are not asked to wrap while they do.
 bool IsPythons(const Allocator& allocator) {
-  LoadedObject object;
-  return FindObject(reinterpret_cast<uintptr_t>(allocator.malloc), &object) && object.map == g_python.object;
+  return IsIn(g_python.object, reinterpret_cast<const void*>(allocator.malloc));
 }
 
 // On top of what is there, with functions that it does not call. Should no more of those be left, we stay out.
@@ -224,7 +230,8 @@ void WrapArenas() {
 // ---------------------------------------------------------------- the check
 
 // Small for all, small for Python, larger than pymalloc's blocks and than most pools'. None that malloc would map:
-// glibc learns from the free of one what to map.
+// glibc learns from the free of one what to map. Of Python's own allocators the first is enough: they treat all sizes
+// alike, and where tracemalloc is at work, the program sees in its figures what we ask for.
 constexpr size_t kProbes[] = {16, 400, 5000, 65536};
 
 template <int kDomain>
@@ -232,11 +239,14 @@ bool AllComesByUs(const char* allocate, const char* release) {
   void* (*malloc)(size_t) = nullptr;
   void (*free)(void*) = nullptr;
   if (!BindExport(g_python.object, allocate, malloc) || !BindExport(g_python.object, release, free)) return true;
+  Allocator present{};
+  g_api.get_allocator(kDomain, &present);
+  const size_t probes = IsPythons(present) ? 1 : std::size(kProbes);
   bool all = true;
-  for (const size_t bytes : kProbes) {
+  for (size_t i = 0; i < probes; ++i) {
     g_probing = true;
     g_reached = 0;
-    void* block = malloc(bytes);
+    void* block = malloc(kProbes[i]);
     g_probing = false;
     free(block);
     all = all && (g_reached & (1u << kDomain)) != 0;
