@@ -1,7 +1,6 @@
 #include "report/checkpoints.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "report/fnmatch.h"
 
@@ -49,12 +48,7 @@ void FillRows(Checkpoints* checkpoints) {
 }  // namespace
 
 bool IsAutomatic(const RecordedSnapshot& snapshot) {
-  std::string_view label = snapshot.label;
-  if (label == "failed-allocation" || label == "too-large-request") return true;
-  if (!label.starts_with("limit-") || !label.ends_with("%")) return false;
-  label.remove_prefix(6);
-  label.remove_suffix(1);
-  return !label.empty() && label.find_first_not_of("0123456789") == label.npos;
+  return snapshot.kind != format::SnapshotKind::kLabelled && snapshot.kind != format::SnapshotKind::kCheckpoint;
 }
 
 Checkpoints ChooseCheckpoints(const Recording& recording, const CheckpointOptions& options) {

@@ -54,7 +54,7 @@ uint64_t UsageAt(const Checkpoint& last, bool of_container, const Verdict& total
   return std::max<uint64_t>(last.rss_bytes, static_cast<uint64_t>(std::max<int64_t>(0, total.last)));
 }
 
-Outlook LookAhead(const Growth& growth, uint64_t given_limit) {
+Outlook LookAhead(const Growth& growth, uint64_t given_limit, uint64_t emulated_limit) {
   Outlook outlook;
   const std::vector<Checkpoint>& checkpoints = growth.checkpoints.chosen;
   if (checkpoints.empty()) return outlook;
@@ -69,10 +69,14 @@ Outlook LookAhead(const Growth& growth, uint64_t given_limit) {
   }
   const Checkpoint& last = checkpoints.back();
   outlook.limit_was_given = given_limit != 0;
+  // A limit that is given, or was emulated without a container's, is for what the process itself holds.
+  const bool of_container = given_limit == 0 && last.container_limit_bytes != 0;
   outlook.limit_bytes = given_limit != 0 ? given_limit : last.container_limit_bytes;
+  if (given_limit == 0 && emulated_limit != 0 && (!of_container || emulated_limit < outlook.limit_bytes)) {
+    outlook.limit_bytes = emulated_limit;
+  }
   if (outlook.limit_bytes == 0) return outlook;
-  // A limit that is given may be for another machine: there the process stands for itself.
-  outlook.usage_bytes = UsageAt(last, given_limit == 0, growth.total);
+  outlook.usage_bytes = UsageAt(last, of_container, growth.total);
   if (outlook.bytes_per_checkpoint <= 0) return outlook;
   const double left =
       std::max(0.0, static_cast<double>(outlook.limit_bytes) - static_cast<double>(outlook.usage_bytes));
@@ -105,7 +109,7 @@ absl::StatusOr<Growth> ComputeGrowth(const Recording& recording, const Profile& 
                 .lines = {},
                 .series = std::move(series)};
   growth.total = JudgeSeries(growth.series.total(), growth.checkpoints.rows);
-  growth.outlook = LookAhead(growth, options.limit_bytes);
+  growth.outlook = LookAhead(growth, options.limit_bytes, recording.header().emulated_limit_bytes);
   const double ahead =
       growth.outlook.checkpoints_left.value_or(kWorkAhead * static_cast<double>(growth.checkpoints.chosen.size()));
 

@@ -30,7 +30,7 @@ struct GrowthOptions {
   std::vector<Filter> domains, filters;  // a block is kept if any of the domains' matches, or there is none, and then
                                          // the others decide
   CheckpointOptions checkpoints;
-  uint64_t limit_bytes = 0;  // 0: the container's, if the recording knows one
+  uint64_t limit_bytes = 0;  // 0: the container's, or the one that was emulated, if the recording knows one
 };
 
 struct GrowthLine {

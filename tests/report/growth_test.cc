@@ -43,8 +43,10 @@ class GrowingRun {
   void Free(size_t site, uint64_t bytes, uint64_t blocks = 1) {
     run_.builder().AddCounters(thread_, ids_[site], {.freed_bytes = bytes, .freed_blocks = blocks});
   }
-  void Snapshot(const std::string& label, uint64_t rows = format::kRowsNotGiven) {
-    run_.builder().AddSnapshotOfNow({.label = label, .monotonic_ns = 2'000'000'000 + ++snapshots_, .rows = rows});
+  void Snapshot(const std::string& label, uint64_t rows = format::kRowsNotGiven,
+                format::SnapshotKind kind = format::SnapshotKind::kLabelled) {
+    run_.builder().AddSnapshotOfNow(
+        {.label = label, .monotonic_ns = 2'000'000'000 + ++snapshots_, .rows = rows, .kind = kind});
   }
   FakeRun& run() { return run_; }
   Recording Build() const { return run_.Build(); }
@@ -95,7 +97,8 @@ TEST(SeriesTest, AreWhatEverySnapshotSaysByItself) {
         run.Free(site, freed);
         live[site] -= freed;
       }
-      run.Snapshot(i % 7 == 3 ? "limit-50%" : "batch");
+      run.Snapshot("batch", format::kRowsNotGiven,
+                   i % 7 == 3 ? format::SnapshotKind::kRung : format::SnapshotKind::kCheckpoint);
     }
     const auto told = Tell(run);
     const Recording& recording = told->recording;
@@ -182,11 +185,36 @@ TEST(GrowthTest, AResidentSetThatGrowsFasterIsWhatTheOutlookGoesBy) {
   EXPECT_EQ(told->growth.outlook.usage_bytes, 10 * kMiB + 1500 * 8);
 }
 
-TEST(CheckpointsTest, LabelsChooseThemAndTheLadderIsAskedForByName) {
+TEST(GrowthTest, ALimitThatWasEmulatedIsForTheProcessAndTheContainersForAll) {
   GrowingRun run(1);
-  for (const char* label : {"start", "page 1", "limit-50%", "page 2", "failed-allocation", "limit-x%", "page 3"}) {
+  for (uint64_t i = 1; i <= 8; ++i) {
+    run.Allocate(0, 1000);
+    run.Snapshot("batch");
+  }
+  run.header().rss_bytes = 2 * kMiB;
+  run.header().container_usage_bytes = 30 * kMiB;
+  EXPECT_EQ(Tell(run)->growth.outlook.limit_bytes, 0u);
+  run.header().emulated_limit_bytes = 10 * kMiB;
+  EXPECT_EQ(Tell(run)->growth.outlook.limit_bytes, 10 * kMiB);
+  EXPECT_EQ(Tell(run)->growth.outlook.usage_bytes, 2 * kMiB);
+  run.header().container_limit_bytes = 100 * kMiB;
+  EXPECT_EQ(Tell(run)->growth.outlook.limit_bytes, 10 * kMiB);
+  EXPECT_EQ(Tell(run)->growth.outlook.usage_bytes, 30 * kMiB);
+  run.header().emulated_limit_bytes = 200 * kMiB;
+  EXPECT_EQ(Tell(run)->growth.outlook.limit_bytes, 100 * kMiB);
+}
+
+TEST(CheckpointsTest, LabelsChooseThemAndTheLadderIsAskedForByName) {
+  using format::SnapshotKind;
+  GrowingRun run(1);
+  const std::pair<const char*, SnapshotKind> taken[] = {
+      {"start", SnapshotKind::kLabelled},          {"page 1", SnapshotKind::kCheckpoint},
+      {"limit-50%", SnapshotKind::kRung},          {"page 2", SnapshotKind::kCheckpoint},
+      {"failed", SnapshotKind::kFailedAllocation}, {"limit-x%", SnapshotKind::kLabelled},
+      {"page 3", SnapshotKind::kCheckpoint}};
+  for (const auto& [label, kind] : taken) {
     run.Allocate(0, 100);
-    run.Snapshot(label);
+    run.Snapshot(label, format::kRowsNotGiven, kind);
   }
   const auto labels = [&](const CheckpointOptions& options) {
     std::vector<std::string> labels;
