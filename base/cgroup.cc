@@ -12,6 +12,12 @@ namespace {
 // v1 writes "no limit" as the largest page-aligned count it can hold; no machine has half of that.
 constexpr uint64_t kNoLimit = uint64_t{1} << 62;
 
+// [from, to) of a text, or up to its end. Unlike substr() it does not throw, for which the tracer has no library.
+std::string_view Part(std::string_view text, size_t from, size_t to = std::string_view::npos) {
+  if (to > text.size()) to = text.size();
+  return from < to ? std::string_view(text.data() + from, to - from) : std::string_view();
+}
+
 // A path on the stack. One that does not fit stays unfit: opening it fails, as a missing file does.
 class Path {
  public:
@@ -45,7 +51,7 @@ class Path {
         Append({&c, 1});
         i += 3;
       } else {
-        Append(text.substr(i, 1));
+        Append({&text[i], 1});
       }
     }
     return *this;
@@ -140,7 +146,7 @@ std::string_view TakeWord(std::string_view* text) {
     return {};
   }
   const size_t end = text->find(' ', begin);
-  const std::string_view word = text->substr(begin, end == text->npos ? end : end - begin);
+  const std::string_view word = Part(*text, begin, end);
   text->remove_prefix(begin + word.size());
   return word;
 }
@@ -148,7 +154,7 @@ std::string_view TakeWord(std::string_view* text) {
 bool HoldsItem(std::string_view comma_list, std::string_view item) {
   while (!comma_list.empty()) {
     const size_t comma = comma_list.find(',');
-    if (comma_list.substr(0, comma) == item) return true;
+    if (Part(comma_list, 0, comma) == item) return true;
     if (comma == comma_list.npos) break;
     comma_list.remove_prefix(comma + 1);
   }
@@ -218,11 +224,11 @@ CgroupVersion FindGroup(int pid, const char* root, Path* group) {
     const size_t first = line.find(':');
     const size_t second = first == line.npos ? first : line.find(':', first + 1);
     if (second == line.npos || second + 1 == line.size() || line[second + 1] != '/') continue;
-    const std::string_view controllers = line.substr(first + 1, second - first - 1);
+    const std::string_view controllers = Part(line, first + 1, second);
     const bool is_v1 = HoldsItem(controllers, "memory");
     if (!is_v1 && !controllers.empty()) continue;
     group->CutTo(0);
-    group->Append(line.substr(second + 1));
+    group->Append(Part(line, second + 1));
     version = is_v1 ? CgroupVersion::kV1 : CgroupVersion::kV2;
   }
   return version;
@@ -247,7 +253,7 @@ void FindDirectory(CgroupVersion version, std::string_view group, const char* ro
       // ID PARENT MAJOR:MINOR ROOT MOUNT OPTIONS [FIELD...] - TYPE SOURCE SUPER-OPTIONS
       const size_t dash = line.find(" - ");
       if (dash == line.npos) continue;
-      std::string_view after = line.substr(dash + 3), before = line.substr(0, dash);
+      std::string_view after = Part(line, dash + 3), before = Part(line, 0, dash);
       const std::string_view type = TakeWord(&after);
       TakeWord(&after);
       const bool fits =
@@ -266,7 +272,7 @@ void FindDirectory(CgroupVersion version, std::string_view group, const char* ro
       directory->Append(root).AppendUnescaped(mount);
       *mount_bytes = directory->length();
       if (fitness == 2 && group != "/") directory->Append(group);
-      if (fitness > 2) directory->Append(group.substr(mounted_group.size()));
+      if (fitness > 2) directory->Append(Part(group, mounted_group.size()));
     }
   }
   if (best > 0) return;

@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <sstream>
+
 #include "tests/e2e/unharmed.h"
 #include "tests/support/paths.h"
 
@@ -15,6 +17,21 @@ std::function<void()> Limit(int resource, rlim_t value) {
     rlimit limit = {value, value};
     setrlimit(static_cast<__rlimit_resource_t>(resource), &limit);
   };
+}
+
+// A library more is addresses, and start-up, and code of another kind inside malloc.
+TEST(LimitTraps, TheTracerNeedsNothingButTheCLibrary) {
+  const Outcome outcome = RunProgram({.argv = {"readelf", "-d", TracerPath()}, .env = {{"LC_ALL", "C"}}});
+  ASSERT_TRUE(outcome.ok()) << outcome.err;
+  std::istringstream lines(outcome.out);
+  std::vector<std::string> needed;
+  for (std::string line; std::getline(lines, line);) {
+    const size_t name = line.find("Shared library: [");
+    if (name != line.npos) needed.push_back(line.substr(name + 17));
+  }
+  EXPECT_THAT(needed,
+              ::testing::Each(::testing::AnyOf(::testing::StartsWith("libc.so"), ::testing::StartsWith("ld-linux"))));
+  EXPECT_FALSE(needed.empty());
 }
 
 TEST(LimitTraps, DescriptorsClosedAtTheStartStayTheProgramsToOpen) {
