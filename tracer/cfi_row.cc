@@ -99,7 +99,7 @@ class Cursor {
 struct Rule {
   enum class How : uint8_t { kSame, kSavedAtCfa, kUndefined, kOther };
   How how = How::kSame;
-  int64_t offset = 0;                   // kSavedAtCfa: from the CFA
+  int32_t offset = 0;                   // kSavedAtCfa: from the CFA
   const uint8_t* expression = nullptr;  // kOther, if it is an expression
 };
 
@@ -173,7 +173,7 @@ bool ParseCommonInfo(const uint8_t* record, uintptr_t data_base, CommonInfo* out
 // Runs call frame instructions until they describe an address beyond `pc`. False: something we do not understand.
 bool Run(const uint8_t* program, const uint8_t* end, const CommonInfo& info, uintptr_t location, uintptr_t pc,
          const UnwindState& initial, UnwindState* state) {
-  constexpr int kStackDepth = 16;
+  constexpr int kStackDepth = 8;  // compilers use one, and this lies on the program's stack
   UnwindState stack[kStackDepth];
   int depth = 0;
   const auto advance = [&](uint64_t delta) {
@@ -181,7 +181,10 @@ bool Run(const uint8_t* program, const uint8_t* end, const CommonInfo& info, uin
     return location > pc;
   };
   const auto save = [&](uint64_t reg, int64_t offset) {
-    if (Rule* rule = state->RuleOf(reg)) *rule = {Rule::How::kSavedAtCfa, offset, nullptr};
+    Rule* rule = state->RuleOf(reg);
+    if (rule == nullptr) return;
+    const bool fits = offset == static_cast<int32_t>(offset);
+    *rule = {fits ? Rule::How::kSavedAtCfa : Rule::How::kOther, fits ? static_cast<int32_t>(offset) : 0, nullptr};
   };
   const auto set = [&](uint64_t reg, Rule::How how, const uint8_t* expression = nullptr) {
     if (Rule* rule = state->RuleOf(reg)) *rule = {how, 0, expression};

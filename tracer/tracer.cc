@@ -206,10 +206,7 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
     recording_.CountDrop(format::DropReason::kNoThreadState, 0);
     return format::kOverflowSite;
   }
-  if (state->gate == Gate::kInside &&
-      (CallIsForLibunwind(hook->caller()) || g_python.AllocatesForState(hook->caller()))) {
-    return 0;
-  }
+  if (state->gate == Gate::kInside && (CallIsForLibunwind() || g_python.AllocatesForState(hook->caller()))) return 0;
   if (state->gate == Gate::kInside && EventWasAbandoned(state, hook)) {
     state->stack.Forget();  // it may have been changed by half
     state->gate = Gate::kOpen;
@@ -241,7 +238,7 @@ SiteId Tracer::SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState*
 // that lies further out, or at the same depth, shows that it is not; unless it is on a stack of its own: the alternate
 // signal stack, which the kernel may have disarmed (SS_AUTODISARM), or another that the handler went to. Then the way
 // outward leads through the signal frame to the interrupted event.
-bool Tracer::EventWasAbandoned(const ThreadState* state, const HookFrame* hook) {
+bool Tracer::EventWasAbandoned(ThreadState* state, const HookFrame* hook) {
   const uintptr_t slot = state->inside->slot();
   if (!IsReadable(slot) || *reinterpret_cast<const volatile uintptr_t*>(slot) != state->inside_return_address)
     return true;
@@ -250,7 +247,7 @@ bool Tracer::EventWasAbandoned(const ThreadState* state, const HookFrame* hook) 
   if (sys::IsError(sys::Call(SYS_sigaltstack, 0, reinterpret_cast<long>(&alternate)))) return false;
   if ((alternate.ss_flags & SS_ONSTACK) != 0) return false;
   bool known = false;
-  return !StackPasses(slot + sizeof(uintptr_t), &known) && known;
+  return !CallIsForLibunwind() && !StackPasses(state->stack.own_stack(), slot + sizeof(uintptr_t), &known) && known;
 }
 
 ThreadState* Tracer::StateOfThisThread() {
@@ -486,7 +483,7 @@ void Tracer::Flush(ThreadState* state) {
   // Not more often than every 20 ms: a program may take and give back a large buffer in a loop.
   if ((moved > step || moved < -step) && MonotonicNow() - LoadRelaxed(header.sample_monotonic_ns) > 20'000'000) {
     sampled_live_.store(live, std::memory_order_relaxed);
-    Sample();
+    state->stack.own_stack()->Call([this] { Sample(); });
     ThreadStates::RefreshName(state);
   }
   NoteTrouble(recording_);
@@ -660,6 +657,7 @@ void Tracer::BecomeChild() {
   ForgetSnapshots();
   peak_copier_.InitAfterFork();
   LibunwindAfterFork();
+  OwnStack::ForgetAll();
   if (!have_file || !recording_.PopulateChild()) {
     ready_.store(false, std::memory_order_release);
     return;

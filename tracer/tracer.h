@@ -375,7 +375,7 @@ class Tracer {
 
   TrackedMap* FindTracked(uint32_t domain, bool create);
   void ChargePage(Block page);
-  static bool EventWasAbandoned(const ThreadState* state, const HookFrame* hook);
+  static bool EventWasAbandoned(ThreadState* state, const HookFrame* hook);
 
   // A signal handler sees the gate closed before anything else has changed, and opened after all has.
   static void CloseGate(ThreadState* state, const HookFrame* hook) {

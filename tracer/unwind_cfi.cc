@@ -259,7 +259,7 @@ TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
   Forget();
   uintptr_t* pcs = nullptr;
   TruncationReason cut = kWhole;
-  const int depth = UnwindByLibunwind(hook->return_address, pcs_, kRoom, &pcs, &cut);
+  const int depth = UnwindByLibunwind(&own_stack_, hook->return_address, pcs_, kRoom, &pcs, &cut);
   const uint32_t sound = CountSound(pcs, static_cast<uint32_t>(depth), &cut);
   uint64_t hash = 0;
   for (uint32_t i = 0; i < sound; ++i) hash = ExtendPathHash(hash, pcs[i]);

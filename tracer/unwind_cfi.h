@@ -55,6 +55,7 @@
 #include "recording/format.h"
 #include "tracer/cfi_row.h"
 #include "tracer/fault_points.h"
+#include "tracer/own_stack.h"
 #include "tracer/readable_stack.h"
 
 namespace allocline {
@@ -170,6 +171,7 @@ class StackCache {
   uint32_t depth() const { return depth_; }
   const Slot& frame(uint32_t i) const { return Kept(i).return_address; }
   uint32_t code_epoch() const { return code_epoch_; }
+  OwnStack* own_stack() { return &own_stack_; }
 
  private:
   // A frame on the way: where its pc lay (the stack pointer in it is that address + 8), and where its rbp was saved
@@ -240,6 +242,7 @@ class StackCache {
   uint32_t depth_ = 0;
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
+  OwnStack own_stack_;
   // Frames [0, depth_), 0 = outermost, behind one that never is what it was: see Kept().
   KeptFrame frames_[1 + kRoom];
   Slot kept_rbp_[kRoom];        // of frames with kNeedsRbp. Address 0: it is that of the frame inside, not saved again

@@ -2,8 +2,7 @@
 // slow, for when that cache cannot be trusted.
 //
 // libunwind is opened by dlopen(RTLD_LOCAL), never a needed library: its _Unwind_* symbols must not stand in front of
-// libgcc's, which C++ exceptions of the program use. It takes no malloc on these paths, and it blocks signals around
-// its own locks.
+// libgcc's, which C++ exceptions of the program use. It takes no malloc on these paths.
 //
 // Before it reads a word, libunwind asks whether it is readable by writing a byte from there into a pipe of its own.
 // The pipe takes the two lowest descriptors, which the program may count on; and a program that closes all descriptors
@@ -27,6 +26,7 @@
 
 #include <atomic>
 
+#include "base/atomic.h"
 #include "base/pages.h"
 #include "tracer/loaded_object.h"
 #include "tracer/object_lookup.h"
@@ -54,37 +54,27 @@ Libunwind g_unwind;
 std::atomic<bool> g_available{false};
 std::atomic<bool> g_step_only{false};
 std::atomic<int> g_threads_inside{0};
-uintptr_t g_start = 0, g_end = 0;  // where libunwind lies
 
-// Around a use of libunwind. In the first one of a thread signals wait, so that whatever allocates is not a handler.
+// Around a use of libunwind, on a stack of our own: signals wait, so whatever allocates now is not a handler.
 class Use {
  public:
   Use() {
-    if (__builtin_expect(this_thread_has_used_, 1)) return;
-    constexpr uint64_t kAllSignals = ~uint64_t{0};
-    first_ = !sys::IsError(sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&kAllSignals),
-                                     reinterpret_cast<long>(&mask_), sizeof mask_));
-    this_thread_begins_ = first_;
+    StoreRelaxed(this_thread_is_inside_, true);
+    g_threads_inside.fetch_add(1, std::memory_order_relaxed);
   }
   ~Use() {
-    if (__builtin_expect(!first_, 1)) return;
-    this_thread_begins_ = false;
-    this_thread_has_used_ = true;
-    sys::Call(SYS_rt_sigprocmask, SIG_SETMASK, reinterpret_cast<long>(&mask_), 0, sizeof mask_);
+    g_threads_inside.fetch_sub(1, std::memory_order_relaxed);
+    StoreRelaxed(this_thread_is_inside_, false);
   }
   Use(const Use&) = delete;
   Use& operator=(const Use&) = delete;
 
-  static bool this_thread_begins() { return this_thread_begins_; }
+  static bool this_thread_is_inside() { return LoadRelaxed(this_thread_is_inside_); }
 
  private:
-  static constinit thread_local bool this_thread_has_used_;
-  static constinit thread_local bool this_thread_begins_;
-  bool first_ = false;
-  uint64_t mask_ = 0;
+  static constinit thread_local bool this_thread_is_inside_;
 };
-constinit thread_local bool Use::this_thread_has_used_ = false;
-constinit thread_local bool Use::this_thread_begins_ = false;
+constinit thread_local bool Use::this_thread_is_inside_ = false;
 
 // Pages found readable on this thread, a slot each by the low bits of their number, with bit 0 set: an empty slot is no
 // page, page 0 neither. Of one code epoch: what the program unmaps ends it.
@@ -172,34 +162,32 @@ bool InitLibunwind() {
                    Bind(library, ALLOCLINE_STRING(unw_get_accessors), u.get_accessors) &&
                    Bind(library, ALLOCLINE_STRING(unw_local_addr_space), u.local_addresses);
   if (!all) return false;
-  LoadedObject object;
-  if (FindObject(reinterpret_cast<uintptr_t>(u.backtrace), &object)) {
-    g_start = object.start;
-    g_end = object.end;
-  }
   const NextDescriptors next;
   u.get_accessors(*u.local_addresses)->access_mem = AccessWord;  // the first call: libunwind opens its pipe
   next.CloseIfPipe();
-  if (g_end != 0)
+  LoadedObject object;
+  if (FindObject(reinterpret_cast<uintptr_t>(u.backtrace), &object)) {
     BindObjectLookup(object, [] {
       uintptr_t pcs[4];
       UnwindByStep(pcs, 4);
     });
+  }
   u.set_caching_policy(*u.local_addresses, UNW_CACHE_PER_THREAD);
   g_available.store(true, std::memory_order_release);
   return true;
 }
 
-int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, format::TruncationReason* cut) {
+int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs,
+                      format::TruncationReason* cut) {
   *cut = {};
   int n = 0;
   const int room = max + kOwnFrames;
   if (__builtin_expect(g_available.load(std::memory_order_acquire), 1)) {
-    const Use use;
-    g_threads_inside.fetch_add(1, std::memory_order_relaxed);
-    n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
-                                                    : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
-    g_threads_inside.fetch_sub(1, std::memory_order_relaxed);
+    stack->Call([&] {
+      const Use use;
+      n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
+                                                      : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
+    });
   }
   // The first frames are our own; `caller` is the first that is not.
   int own = 0;
@@ -218,27 +206,31 @@ int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t**
   return depth;
 }
 
-bool StackPasses(uintptr_t stack_pointer, bool* known) {
-  *known = g_available.load(std::memory_order_acquire);
-  if (!*known) return false;
-  const Use use;
-  unw_context_t context;
-  unw_cursor_t cursor;
-  g_unwind.get_context(&context);
-  if (g_unwind.init_local(&cursor, &context) < 0) {
-    *known = false;
-    return false;
-  }
-  for (int i = 0; i < static_cast<int>(format::kMaxDepth) + kOwnFrames; ++i) {
-    unw_word_t sp = 0;
-    if (g_unwind.step(&cursor) <= 0 || g_unwind.get_register(&cursor, UNW_REG_SP, &sp) < 0) return false;
-    if (sp == stack_pointer) return true;
-  }
+bool StackPasses(OwnStack* stack, uintptr_t stack_pointer, bool* known) {
+  bool passes = false;
   *known = false;
-  return false;
+  if (!g_available.load(std::memory_order_acquire)) return false;
+  stack->Call([&] {
+    const Use use;
+    unw_context_t context;
+    unw_cursor_t cursor;
+    g_unwind.get_context(&context);
+    if (g_unwind.init_local(&cursor, &context) < 0) return;
+    for (int i = 0; i < static_cast<int>(format::kMaxDepth) + kOwnFrames; ++i) {
+      unw_word_t sp = 0;
+      if (g_unwind.step(&cursor) <= 0 || g_unwind.get_register(&cursor, UNW_REG_SP, &sp) < 0) {
+        *known = true;
+        return;
+      }
+      if (sp != stack_pointer) continue;
+      passes = *known = true;
+      return;
+    }
+  });
+  return passes;
 }
 
-bool CallIsForLibunwind(uintptr_t caller) { return Use::this_thread_begins() || (caller >= g_start && caller < g_end); }
+bool CallIsForLibunwind() { return Use::this_thread_is_inside(); }
 
 void LibunwindAfterFork() {
   if (g_threads_inside.exchange(0, std::memory_order_relaxed) != 0) g_available.store(false, std::memory_order_release);

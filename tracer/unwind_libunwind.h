@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "recording/format.h"
+#include "tracer/own_stack.h"
 
 namespace allocline {
 
@@ -20,16 +21,16 @@ inline constexpr int kOwnFrames = 32;
 // Return addresses from `caller` (a return address on this thread's stack) outward, innermost first, at most `max`, at
 // least one: `caller`. `scratch` has room for max + kOwnFrames addresses; `*pcs` points into it. `*cut` is set if the
 // stack is not whole.
-int UnwindByLibunwind(uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs, format::TruncationReason* cut);
+int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs,
+                      format::TruncationReason* cut);
 
 // Whether the calling thread's stack, followed outward and through signal frames onto other stacks, has a frame with
 // this stack pointer. `*known` is false if that could not be found out. Slow.
-bool StackPasses(uintptr_t stack_pointer, bool* known);
+bool StackPasses(OwnStack* stack, uintptr_t stack_pointer, bool* known);
 
-// With the gate closed: whether a call of malloc or mmap with this return address is libunwind's doing, not the
-// program's. It maps its caches; and the first time that a thread uses it, the loader allocates the thread's copy of
-// its thread-local variables.
-bool CallIsForLibunwind(uintptr_t caller);
+// With the gate closed: whether a call of malloc or mmap is libunwind's doing, not the program's. It maps its caches;
+// and the first time that a thread uses it, the loader allocates the thread's copy of its thread-local variables.
+bool CallIsForLibunwind();
 
 // Other code has come to stand at addresses where code was before: what libunwind remembers of them is wrong.
 void LibunwindForgetCode();

@@ -62,7 +62,8 @@ void Tracer::Verify(ThreadState* state, const HookFrame* hook, NodeId node) {
   const uint32_t our_count = FramesOf(sites_.nodes(), node, room.ours, &cut);
   uintptr_t* theirs = nullptr;
   format::TruncationReason their_cut{};
-  const int their_count = UnwindByLibunwind(hook->return_address, room.scratch, format::kMaxDepth, &theirs, &their_cut);
+  const int their_count = UnwindByLibunwind(state->stack.own_stack(), hook->return_address, room.scratch,
+                                            format::kMaxDepth, &theirs, &their_cut);
   if (their_cut == format::TruncationReason::kNoUnwinder) return;
   format::FileHeader& header = recording_.header();
   AddRelaxed(header.verified_stacks, 1u);

@@ -2,7 +2,12 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <map>
 #include <set>
+#include <sstream>
+#include <string>
+#include <utility>
 
 #include "tests/e2e/unharmed.h"
 #include "tests/support/paths.h"
@@ -19,6 +24,30 @@ TEST(ProcessTraps, SignalsMayInterruptTheTracerAnywhereAndAllocate) {
 }
 
 TEST(ProcessTraps, ThreadsWithTheSmallestStackAllocate) { RecordExactly("traps/small_stacks"); }
+
+// In each situation of traps/stack_use, the most that an allocation took.
+std::map<std::string, int> StackUse(const Outcome& outcome) {
+  EXPECT_TRUE(outcome.ok()) << outcome.Ending() << outcome.err;
+  std::map<std::string, int> most;
+  std::istringstream lines(outcome.out);
+  std::string situation;
+  for (int bytes = 0; lines >> situation >> bytes;) most[situation] = std::max(most[situation], bytes);
+  return most;
+}
+
+TEST(ProcessTraps, AnAllocationTakesLittleMoreOfTheStackItIsMadeOnAndAHandlerNeedsNoLargerOne) {
+  const std::string program = TrapPath("stack_use");
+  const std::map<std::string, int> untraced = StackUse(RunProgram({.argv = {program}}));
+  ASSERT_EQ(untraced.size(), 5);
+  for (const auto& [name, value] : {std::pair("ALLOCLINE_VERIFY", "0"), std::pair("ALLOCLINE_SAMPLE", "512K"),
+                                    std::pair("ALLOCLINE_VERIFY", "1")}) {
+    const std::map<std::string, int> traced =
+        StackUse(RecordCommand({.argv = {program}, .env = {{name, value}}}).outcome);
+    for (const auto& [situation, bytes] : untraced) {
+      EXPECT_LE(traced.at(situation), bytes + 2048) << situation << " with " << name << "=" << value;
+    }
+  }
+}
 
 TEST(ProcessTraps, ForkWhileOtherThreadsAllocateHangsNobody) {
   Recorded run = RecordUnharmed("traps/fork_storm");
