@@ -297,9 +297,12 @@ class ProfileLoader {
     if (recording_.header().sample_interval_bytes == 0) return profile;
     const SiteCounters totals = recording_.Totals(counters_);
     ProfileSummary summary = profile.summary();
+    const int64_t bytes_of_sites = summary.live_bytes, blocks_of_sites = summary.live_blocks;
     // Frees of blocks that were never seen count: see format.h.
     summary.live_bytes = std::max<int64_t>(totals.live_bytes(), 0);
     summary.live_blocks = std::max<int64_t>(totals.live_blocks(), 0);
+    summary.without_stack_bytes = summary.live_bytes - bytes_of_sites;
+    summary.without_stack_blocks = summary.live_blocks - blocks_of_sites;
     return std::move(profile).WithSummary(std::move(summary));
   }
 

@@ -77,6 +77,23 @@ void AddBudgetNotes(const ProfileSummary& summary, std::vector<std::string>* not
   if (summary.totals_after_ns != 0) add("stacks were taken", summary.totals_after_ns, summary.totals_live_bytes);
 }
 
+// What is missing between the lines and the total. A line that had no sample is not there; nor is any block that came
+// when no stacks were taken any more.
+void AddWithoutStackNote(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  const int64_t bytes = summary.without_stack_bytes, blocks = summary.without_stack_blocks;
+  if (bytes == 0 && blocks == 0) return;
+  if (bytes >= 0 && blocks >= 0) {
+    notes->push_back(
+        fmt::format("counted without a stack: {} in {}; the lines are estimates, and with this add up to what is live",
+                    Bytes(static_cast<uint64_t>(bytes)), CountText(blocks, "block")));
+    return;
+  }
+  const auto more = [](int64_t n) { return n < 0 ? "more" : "less"; };
+  notes->push_back(fmt::format("the lines are estimates, and add up to {} {} and {} {} than is live",
+                               Bytes(static_cast<uint64_t>(std::abs(bytes))), more(bytes),
+                               CountText(std::abs(blocks), "block"), more(blocks)));
+}
+
 void AddStackNotes(const ProfileSummary& summary, std::vector<std::string>* notes) {
   if (summary.nested_events > 0) {
     notes->push_back(fmt::format("{} by signal handlers inside the tracer, of unknown callers",
@@ -135,6 +152,7 @@ std::vector<std::string> NotesOf(const ProfileSummary& summary) {
   AddStateNotes(summary, &notes);
   AddPeakNote(summary, &notes);
   AddBudgetNotes(summary, &notes);
+  AddWithoutStackNote(summary, &notes);
   AddStackNotes(summary, &notes);
   for (std::string& note : PythonNotes(summary)) notes.push_back(std::move(note));
   if (summary.by_thread && summary.shared_bytes != 0) {

@@ -177,7 +177,10 @@ struct ProfileSummary {
   uint64_t elapsed_ns = 0;   // from the start of the recording to this snapshot, or to its end; 0 = not known
   int64_t live_bytes = 0;    // before any filter. Exact also where the sites are estimates, and do not add up to it
   int64_t live_blocks = 0;
-  std::vector<DomainSum> domains;  // of which it is the sum, largest first
+  // How much of that no line tells: the total less what the sites add up to. 0 where every block was recorded. While
+  // sampling it is also what the estimates are off by, and may be negative.
+  int64_t without_stack_bytes = 0, without_stack_blocks = 0;
+  std::vector<DomainSum> domains;  // what the sites add up to, largest first
   uint64_t peak_bytes = 0;
   uint64_t peak_slack_bytes = 0;  // the true peak is at most this much higher
   uint64_t rss_bytes = 0;         // 0 = not known

@@ -60,6 +60,10 @@ Json PythonJson(const ProfileSummary& summary) {
           {"live_in_arenas_bytes", arenas_known ? Json(summary.python_small_bytes) : Json(nullptr)}};
 }
 
+Json WithoutStackJson(const ProfileSummary& summary) {
+  return {{"live_bytes", summary.without_stack_bytes}, {"live_blocks", summary.without_stack_blocks}};
+}
+
 Json DomainsJson(const ProfileSummary& summary) {
   Json domains = Json::array();
   for (const DomainSum& sum : summary.domains) {
@@ -94,6 +98,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
         {"live_blocks", summary.live_blocks},
         {"peak_bytes", summary.peak_bytes},
         {"peak_slack_bytes", summary.peak_slack_bytes}}},
+      {"without_stack", WithoutStackJson(summary)},
       {"domains", DomainsJson(summary)},
       {"python", PythonJson(summary)},
       {"memory",

@@ -12,6 +12,7 @@ namespace allocline {
 nlohmann::ordered_json ProfileJson(const Profile& profile, LineOf line_of);
 // null without an interpreter.
 nlohmann::ordered_json PythonJson(const ProfileSummary& summary);
+nlohmann::ordered_json WithoutStackJson(const ProfileSummary& summary);
 nlohmann::ordered_json DomainsJson(const ProfileSummary& summary);
 
 }  // namespace allocline

@@ -286,6 +286,7 @@ std::string RenderInfoJson(const RecordingInfo& info) {
       {"live_bytes", info.summary.live_bytes},
       {"live_blocks", info.summary.live_blocks},
       {"peak_bytes", info.summary.peak_bytes},
+      {"without_stack", WithoutStackJson(info.summary)},
       {"domains", DomainsJson(info.summary)},
       {"python", PythonJson(info.summary)},
       {"codes", recording.codes().size()},

@@ -4,10 +4,14 @@
 #include <gtest/gtest.h>
 #include <link.h>
 
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "report/diff.h"
+#include "report/notes.h"
+#include "report/render_json.h"
+#include "report/render_text.h"
 #include "report/statistics.h"
 #include "tests/report/recordings.h"
 #include "tests/report/traces.h"
@@ -15,9 +19,11 @@
 namespace allocline {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::UnorderedElementsAre;
 
 constexpr uint64_t kProgram = 0x555500000000, kLibrary = 0x7f0000000000;
@@ -113,6 +119,67 @@ TEST(LoadProfileTest, OtherVirtualFramesBecomeSyntheticLocations) {
   EXPECT_THAT(FramesOf(profile, profile.sites()[1]), ElementsAre("prog+0x10", "[callers beyond 1000 frames]"));
   EXPECT_EQ(profile.stacks().UserLine(profile.sites()[1].stack).where, "prog+0x10");
   EXPECT_EQ(profile.summary().overflow_bytes, 20);
+}
+
+// A run that samples: what the lines are, how much is counted without a stack, and what the report says of it.
+class SampledRunTest : public ::testing::Test {
+ protected:
+  SampledRunTest() : run_(kProgram, kLibrary), thread_(run_.AddThread("main", 1)) {
+    run_.builder().header().state |= format::kStateSampled;
+    run_.builder().header().sample_interval_bytes = kInterval;
+    run_.Count(thread_, {run_.InProgram(0x10)}, {1000, 1, 0, 0});
+    run_.Count(thread_, {run_.InProgram(0x20), format::MakeVirtualFrame(format::VirtualKind::kSampled, kInterval)},
+               {500, 50, 100, 10});
+  }
+  Profile WithCounted(const SiteCounters& without_stack) {
+    run_.builder().AddCounters(thread_, 0, without_stack);
+    return Load(run_.Build());
+  }
+  // What the rows of any report add up to, and what the header adds to that.
+  static void ExpectToAddUp(const Profile& profile) {
+    int64_t bytes = profile.summary().without_stack_bytes, blocks = profile.summary().without_stack_blocks;
+    for (const Statistic& row : ComputeStatistics(profile, {}).value()) {
+      bytes += row.size;
+      blocks += row.count;
+    }
+    EXPECT_EQ(bytes, profile.summary().live_bytes);
+    EXPECT_EQ(blocks, profile.summary().live_blocks);
+    const auto json = nlohmann::json::parse(RenderJson(profile, ComputeStatistics(profile, {}).value(), {}));
+    EXPECT_EQ(json["profile"]["without_stack"]["live_bytes"], profile.summary().without_stack_bytes);
+    EXPECT_EQ(json["profile"]["without_stack"]["live_blocks"], profile.summary().without_stack_blocks);
+  }
+
+  static constexpr uint64_t kInterval = 512 << 10;
+  FakeRun run_;
+  size_t thread_;
+};
+
+TEST_F(SampledRunTest, TheLinesAndWhatIsCountedWithoutAStackAreTheTotal) {
+  const Profile profile = WithCounted({9000, 90, 1000, 10});
+  EXPECT_EQ(profile.summary().live_bytes, 9000);
+  EXPECT_EQ(profile.summary().live_blocks, 81);
+  EXPECT_EQ(profile.summary().without_stack_bytes, 9000 - 1400);
+  EXPECT_EQ(profile.summary().without_stack_blocks, 81 - 41);
+  EXPECT_THAT(RenderHeader(profile, {}),
+              HasSubstr("\nnote:     counted without a stack: 7600 B in 40 blocks; the lines are estimates, and with "
+                        "this add up to what is live\n"));
+  ExpectToAddUp(profile);
+}
+
+TEST_F(SampledRunTest, EstimatesThatAreTooHighAreSaidToBe) {
+  const Profile profile = WithCounted({100, 60, 0, 0});
+  EXPECT_THAT(NotesOf(profile.summary()),
+              Contains("the lines are estimates, and add up to 300 B more and 20 blocks less than is live"));
+  ExpectToAddUp(profile);
+}
+
+TEST(LoadProfileTest, WhereEveryBlockIsRecordedNothingIsWithoutAStack) {
+  FakeRun run(kProgram, kLibrary);
+  run.Count(run.AddThread("main", 1), {run.InProgram(0x10)}, {100, 2, 40, 1});
+  const Profile profile = Load(run.Build());
+  EXPECT_EQ(profile.summary().without_stack_bytes, 0);
+  EXPECT_EQ(profile.summary().without_stack_blocks, 0);
+  EXPECT_THAT(RenderHeader(profile, {}), Not(HasSubstr("without a stack")));
 }
 
 TEST(LoadProfileTest, SymbolsOfTheRecordingExpandIntoInlinedFramesAndEqualStacksMerge) {

@@ -66,6 +66,11 @@ TEST(BudgetTest, WhenSamplesAreTooMuchTooOnlyTotalsAreLeft) {
   const Profile profile = run.main().Load();
   EXPECT_THAT(NotesOf(profile.summary()), Contains(HasSubstr("stacks were taken until")));
   EXPECT_THAT(RenderHeader(profile, {}), HasSubstr("then only totals"));
+  EXPECT_THAT(NotesOf(profile.summary()), Contains(HasSubstr("counted without a stack: ")));
+  int64_t blocks_of_lines = 0;
+  for (const Site& site : profile.sites()) blocks_of_lines += site.live_blocks;
+  EXPECT_GT(profile.summary().without_stack_blocks, kStacks / 10);
+  EXPECT_EQ(blocks_of_lines + profile.summary().without_stack_blocks, kStacks);
 }
 
 TEST(BudgetTest, WithinItEveryBlockIsRecorded) {
