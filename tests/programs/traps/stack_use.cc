@@ -64,8 +64,8 @@ static void OnSignal(int) {
 }
 
 static volatile char* MapWithGuard(size_t bytes) {
-  char* memory = static_cast<char*>(
-      mmap(nullptr, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  char* memory =
+      static_cast<char*>(mmap(nullptr, bytes + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
   REQUIRE(memory != MAP_FAILED && mprotect(memory, 4096, PROT_NONE) == 0);
   return memory + 4096;
 }
