@@ -251,7 +251,7 @@ enum class VirtualKind : uint32_t {
   kSampled = 6,    // 1.1, payload: R. Outermost frame of a stack whose counters are estimates (sampling.h)
 };
 enum class TruncationReason : uint32_t {
-  kTooDeep = 1,        // more than kMaxDepth frames: the innermost kMaxDepth are kept
+  kTooDeep = 1,        // more than kMaxDepth frames: the innermost are kept, at least kFewestOfTooDeep
   kNested = 2,         // allocated inside the tracer (a signal handler): only the caller is known
   kNoUnwinder = 3,     // no unwinder: only the caller is known
   kNoUnwindInfo = 4,   // further out is code without unwind information (a JIT's, hand-written)
@@ -283,7 +283,8 @@ inline constexpr uint32_t kDomainPython = 2;        // 1.2: blocks of Python's o
 inline constexpr uint32_t kFirstCustomDomain = 16;  // track(): smaller ids are ours
 inline constexpr uint32_t kMaxCustomDomains = 15;
 
-inline constexpr uint32_t kMaxDepth = 1000;  // native frames kept of one stack
+inline constexpr uint32_t kMaxDepth = 1000;        // native frames kept of one stack
+inline constexpr uint32_t kFewestOfTooDeep = 500;  // of one that has more
 
 // A node is one frame with all its callers: parent 0 = outermost. Node i is record i; record 0 is the root.
 struct NodeRecord {

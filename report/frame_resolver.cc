@@ -16,7 +16,7 @@ std::string SyntheticText(format::Frame frame) {
     case format::VirtualKind::kTruncated:
       switch (static_cast<format::TruncationReason>(payload)) {
         case format::TruncationReason::kTooDeep:
-          return fmt::format("[callers beyond {} frames]", format::kMaxDepth);
+          return fmt::format("[callers unknown: more than {} frames]", format::kMaxDepth);
         case format::TruncationReason::kNested:
           return "[callers unknown: allocated by a signal handler inside the tracer]";
         case format::TruncationReason::kNoUnwinder:

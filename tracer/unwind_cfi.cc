@@ -42,7 +42,7 @@ const KeptFrame* StackCache::FirstDifferenceWithRbp(const KeptFrame* f) const {
 // innermost shared one need their rbp.
 inline TakenStack StackCache::Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh, uint64_t path_hash,
                                    TruncationReason cut) {
-  if (__builtin_expect(shared + fresh > kRoom, 0)) return TakeByLibunwind(hook);
+  if (__builtin_expect(shared + fresh > kRoom, 0)) return TakeAnew(hook);
   KeptFrame* const kept = &Kept(shared);
   const uint32_t flags = shared > 0 ? kept[-1].flags : 0;
   KeptFrame* to = kept;
@@ -55,18 +55,40 @@ inline TakenStack StackCache::Keep(const HookFrame* hook, uint32_t shared, uint3
   return {shared, fresh, kept, nullptr, path_hash, cut, shared > 0 && fresh > 0};
 }
 
+// The same for a stack that has no frame of the last one.
+TakenStack StackCache::KeepOther(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, TruncationReason cut) {
+  ForgetFrames();
+  return Keep(hook, 0, fresh, path_hash, cut);
+}
+
+// With those of the last stack there are more frames than fit.
+TakenStack StackCache::TakeAnew(const HookFrame* hook) {
+  ForgetFrames();
+  return Take(hook);
+}
+
+// kRoom frames were stepped through, and there are more. The outermost were taken for nothing, which is the price of
+// knowing that.
+TakenStack StackCache::KeepTooDeep(const HookFrame* hook) {
+  uint64_t hash = 0;
+  for (uint32_t i = 0; i < kAnew; ++i) hash = ExtendPathHash(hash, stepped_[i].return_address.value);
+  const TakenStack taken = KeepWithRbp(hook, 0, kAnew, 0, hash, TruncationReason::kTooDeep);
+  outermost_joint_ = &Kept(kFewest - 1);
+  return taken;
+}
+
 // Steps as long as rbp matters neither for the way outward nor for the joint. The rest is TakeWithRbp()'s.
 TakenStack StackCache::Take(const HookFrame* hook) {
   const uint32_t epoch = g_code_epoch.load(std::memory_order_acquire);
   if (__builtin_expect(code_epoch_ != epoch, 0)) {
     code_epoch_ = epoch;
-    depth_ = 0;
+    ForgetFrames();
     readable_.Forget();
   }
   Slot pc = {hook->slot(), hook->return_address};
   readable_.Enter(pc.address);
-  const KeptFrame* const barrier = &frames_[0];
-  const KeptFrame* kept = barrier + depth_;  // this frame and those further out may be the joint
+  const KeptFrame* const barrier = outermost_joint_;
+  const KeptFrame* kept = &frames_[0] + depth_;  // this frame and those further out may be the joint
   uint32_t fresh = 0;
   uint64_t hash = 0;
   for (;;) {
@@ -76,9 +98,12 @@ TakenStack StackCache::Take(const HookFrame* hook) {
       const KeptFrame* same = FirstDifferenceFurtherOut(kept);
       if (__builtin_expect(same == &Kept(0), 1)) return Keep(hook, IndexOf(kept) + 1, fresh, hash, kWhole);
       // The first that differs and all inside it are no joints; those further out may be.
-      kept = same - 2;
+      kept = same - 2 < barrier ? barrier : same - 2;
     }
-    if (__builtin_expect(fresh == kRoom, 0)) return TakeByLibunwind(hook);
+    if (__builtin_expect(fresh == kRoom, 0)) {
+      NoteRbpPlaces(hook, fresh);
+      return KeepTooDeep(hook);
+    }
     const CfiRow row = g_rows.Find(pc.value);
     if (__builtin_expect(row.kind() != CfiRow::Kind::kRsp, 0)) break;
     stepped_[fresh].return_address = pc;
@@ -86,10 +111,10 @@ TakenStack StackCache::Take(const HookFrame* hook) {
     ++fresh;
     pc.address += row.cfa_offset();  // 8 below the CFA, as the slot before was 8 below the stack pointer
     if (__builtin_expect(!readable_.CoversAbove(pc.address), 0)) {
-      return Keep(hook, 0, fresh, hash, TruncationReason::kBadUnwindInfo);
+      return KeepOther(hook, fresh, hash, TruncationReason::kBadUnwindInfo);
     }
     pc.value = Load(pc.address);
-    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return Keep(hook, 0, fresh, hash, kNoCaller);
+    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return KeepOther(hook, fresh, hash, kNoCaller);
   }
   return TakeWithRbp(hook, kept, fresh, pc, hash);
 }
@@ -112,7 +137,7 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
   State state = {pc, NoteRbpPlaces(hook, fresh)};
   TruncationReason cut = kWhole;
   uint32_t shared = 0;
-  const KeptFrame* const barrier = &frames_[0];
+  const KeptFrame* const barrier = outermost_joint_;
   for (;;) {
     while (kept != barrier && kept->return_address.address < state.return_address.address) --kept;
     if (kept->return_address.address == state.return_address.address &&
@@ -123,9 +148,9 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
         shared = IndexOf(kept) + 1;
         break;
       }
-      kept = same - 2;
+      kept = same - 2 < barrier ? barrier : same - 2;
     }
-    if (fresh == kRoom) return TakeByLibunwind(hook);
+    if (fresh == kRoom) return KeepTooDeep(hook);
     const CfiRow row = g_rows.Find(state.return_address.value);
     stepped_[fresh] = state;
     hash = ExtendPathHash(hash, state.return_address.value);
@@ -181,7 +206,8 @@ bool StackCache::Step(CfiRow row, State* state) {
 // The same where rbp does matter. The innermost shared frame's may have come another way than before.
 TakenStack StackCache::KeepWithRbp(const HookFrame* hook, uint32_t shared, uint32_t fresh, uintptr_t joint_rbp_place,
                                    uint64_t path_hash, TruncationReason cut) {
-  if (shared + fresh > kRoom) return TakeByLibunwind(hook);
+  if (shared == 0) ForgetFrames();
+  if (shared + fresh > kRoom) return TakeAnew(hook);
   bool needs = shared > 0 && (Kept(shared - 1).flags & kNeedsRbp) != 0;
   bool any = shared > 0 && (Kept(shared - 1).flags & kAnyNeedsRbp) != 0;
   const State* from = stepped_ + fresh;

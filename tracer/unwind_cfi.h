@@ -42,7 +42,10 @@
 //   - wrong unwind information, or none (a JIT's code, a stack switched by hand): reads are bounded by ReadableStack.
 //     A word that no call instruction stands before is not taken for a return address. The stack ends there, and is
 //     marked as cut;
-//   - a signal handler that allocates in the middle of all this: the gate (tracer.h) keeps it out of the cache.
+//   - a signal handler that allocates in the middle of all this: the gate (tracer.h) keeps it out of the cache;
+//   - a stack too deep for the room: what is kept of it begins further in, and stays where it begins while the stack
+//     grows and shrinks. A joint says that all kept frames are what they were, and that there were more behind them;
+//     so are they now. Where too few frames would be left, or too many, the stack is taken anew (kFewest, kAnew).
 //
 // By the same argument the frames further in than the joint need not be stepped through either, if somebody knows from
 // before what they might be: Become() compares them, too, and stack_predictor.h does the guessing.
@@ -160,7 +163,7 @@ class StackCache {
 
   // The next stack shares nothing with the last.
   void Forget() {
-    depth_ = 0;
+    ForgetFrames();
     ForgetTop();
     frames_[0] = Barrier(&frames_[0]);
   }
@@ -189,7 +192,15 @@ class StackCache {
     uintptr_t rbp_mask;  // all ones if the way outward depends on it
   };
 
+  void ForgetFrames() {
+    depth_ = 0;
+    outermost_joint_ = &frames_[0];
+  }
+
   static constexpr uint32_t kRoom = format::kMaxDepth;
+  // Of a stack with more frames than kRoom so many are kept: at least, and when it is taken anew. So an event that
+  // takes it anew is followed by many that do not.
+  static constexpr uint32_t kFewest = format::kFewestOfTooDeep, kAnew = (kFewest + kRoom) / 2;
   KeptFrame& Kept(uint32_t i) { return frames_[1 + i]; }
   const KeptFrame& Kept(uint32_t i) const { return frames_[1 + i]; }
   static uintptr_t Load(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
@@ -228,6 +239,9 @@ class StackCache {
   uintptr_t NoteRbpPlaces(const HookFrame* hook, uint32_t fresh);
   bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
+  TakenStack KeepOther(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, format::TruncationReason cut);
+  TakenStack TakeAnew(const HookFrame* hook);
+  TakenStack KeepTooDeep(const HookFrame* hook);
   static uint32_t CountSound(const uintptr_t* pcs, uint32_t depth, format::TruncationReason* cut);
   __attribute__((always_inline)) TakenStack Keep(const HookFrame* hook, uint32_t shared, uint32_t fresh,
                                                  uint64_t path_hash, format::TruncationReason cut);
@@ -243,6 +257,9 @@ class StackCache {
   uint32_t code_epoch_ = 0;
   ReadableStack readable_;
   OwnStack own_stack_;
+  // What lies further out is no joint. Kept(kFewest - 1) if the stack goes on behind the outermost kept frame, else the
+  // one in front of all.
+  const KeptFrame* outermost_joint_ = nullptr;
   // Frames [0, depth_), 0 = outermost, behind one that never is what it was: see Kept().
   KeptFrame frames_[1 + kRoom];
   Slot kept_rbp_[kRoom];        // of frames with kNeedsRbp. Address 0: it is that of the frame inside, not saved again

@@ -116,7 +116,8 @@ TEST(LoadProfileTest, OtherVirtualFramesBecomeSyntheticLocations) {
   Profile profile = Load(run.Build());
   ASSERT_EQ(profile.sites().size(), 2u);
   EXPECT_THAT(FramesOf(profile, profile.sites()[0]), ElementsAre("[not attributed: the recording was full]"));
-  EXPECT_THAT(FramesOf(profile, profile.sites()[1]), ElementsAre("prog+0x10", "[callers beyond 1000 frames]"));
+  EXPECT_THAT(FramesOf(profile, profile.sites()[1]),
+              ElementsAre("prog+0x10", "[callers unknown: more than 1000 frames]"));
   EXPECT_EQ(profile.stacks().UserLine(profile.sites()[1].stack).where, "prog+0x10");
   EXPECT_EQ(profile.summary().overflow_bytes, 20);
 }

@@ -82,7 +82,7 @@ TEST(UserLineTest, CodeThatTheCompilerMadeUpIsNotTheUsersLine) {
 
 TEST(UserLineTest, SyntheticFramesAreNeverTheUsersLineWhileThereIsCode) {
   EXPECT_EQ(UserLineOf({{.function = "deep", .module = "/lib/libdeep.so"},
-                        {.where = "[callers beyond 1000 frames]", .role = FrameRole::kSynthetic}}),
+                        {.where = "[callers unknown: more than 1000 frames]", .role = FrameRole::kSynthetic}}),
             "deep [libdeep.so]");
   EXPECT_EQ(UserLineOf({{.where = "[not attributed]", .role = FrameRole::kSynthetic}}), "[not attributed]");
 }
