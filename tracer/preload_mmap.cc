@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include "base/raw_syscall.h"
+#include "tracer/relied_on_memory.h"
 #include "tracer/tracer.h"
 #include "tracer/unwind_cfi.h"
 
@@ -25,6 +26,11 @@ void* WithErrno(void* result) {
   if (!sys::IsError(result)) return result;
   errno = static_cast<int>(-reinterpret_cast<long>(result));
   return MAP_FAILED;
+}
+
+// [start, start + bytes) is not what it was: its memory is gone, or other memory stands there.
+void NoteGone(void* start, size_t bytes) {
+  if (allocline::g_relied_on.MayHold(reinterpret_cast<uintptr_t>(start), bytes)) allocline::ForgetReadable();
 }
 
 // The function behind our own of that name.
@@ -48,6 +54,7 @@ ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, i
   const bool replaces = Recording() && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
   if (replaces) g_tracer.BeforeUnmap(hint, bytes);
   void* start = WithErrno(sys::Mmap(hint, bytes, protection, flags, fd, static_cast<uint64_t>(offset)));
+  if (start != MAP_FAILED && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED) NoteGone(hint, bytes);
   if (replaces) g_tracer.AfterUnmap(hint, bytes, start != MAP_FAILED);
   if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
   return start;
@@ -61,7 +68,7 @@ ALLOCLINE_HOOK int munmap(void* start, size_t bytes) {
   const long result = sys::Munmap(start, bytes);
   if (recording) g_tracer.AfterUnmap(start, bytes, result == 0);
   if (result == 0) {
-    allocline::ForgetReadable();
+    NoteGone(start, bytes);
     return 0;
   }
   errno = static_cast<int>(-result);
@@ -87,7 +94,10 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
   void* start =
       WithErrno(reinterpret_cast<void*>(sys::Call(SYS_mremap, reinterpret_cast<long>(old), static_cast<long>(old_bytes),
                                                   static_cast<long>(bytes), flags, reinterpret_cast<long>(target))));
-  if (start != MAP_FAILED) allocline::ForgetReadable();
+  if (start != MAP_FAILED) {
+    NoteGone(old, old_bytes);
+    if (target != nullptr) NoteGone(target, bytes);
+  }
   if (replaces) g_tracer.AfterUnmap(target, bytes, start != MAP_FAILED);
   if (leaves) g_tracer.AfterUnmap(old, old_bytes, start != MAP_FAILED);
   // As with realloc, the mapping is now the remapper's.

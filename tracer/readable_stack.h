@@ -5,15 +5,16 @@
 // by a system call that fails with EFAULT instead of faulting; what was found is remembered as one range. A thread that
 // moves to another stack (a fiber, a signal stack) starts a new range.
 //
-// When the program unmaps memory, all is forgotten (ForgetReadable()). What cannot be known: that another thread, or
-// libc for itself, does so this very moment. Only wrong unwind information can lead there, because right information
-// never leads beyond the frames of the running stack.
+// When the program unmaps memory that was asked about, all is forgotten (relied_on_memory.h, ForgetReadable()). What
+// cannot be known: that another thread, or libc for itself, does so this very moment. Only wrong unwind information can
+// lead there, because right information never leads beyond the frames of the running stack.
 #ifndef ALLOCLINE_TRACER_READABLE_STACK_H_
 #define ALLOCLINE_TRACER_READABLE_STACK_H_
 
 #include <cstdint>
 
 #include "base/pages.h"
+#include "tracer/relied_on_memory.h"
 
 namespace allocline {
 
@@ -48,12 +49,18 @@ class ReadableStack {
   // Further than this in one step, and it is not the stack any more.
   static constexpr uintptr_t kLargestFrame = 64 << 20;
 
+  static bool AskFor(uintptr_t page) {
+    g_relied_on.Add(page);
+    return IsReadable(page);
+  }
+
   __attribute__((noinline)) void MoveTo(uintptr_t page) {
     // Further down the same stack, if all between is readable; else another stack.
     constexpr uintptr_t kLargestStep = 64 * kPage;
     uintptr_t probe = page + kPage;
+    g_relied_on.Add(page);
     if (page < low_ && low_ - page <= kLargestStep) {
-      while (probe < low_ && IsReadable(probe)) probe += kPage;
+      while (probe < low_ && AskFor(probe)) probe += kPage;
       if (probe == low_) {
         low_ = page;
         return;
@@ -66,7 +73,7 @@ class ReadableStack {
   __attribute__((noinline)) bool Extend(uintptr_t address) {
     if (address < low_ || address - high_ > kLargestFrame) return false;
     while (high_ <= address) {
-      if (!IsReadable(high_)) return false;
+      if (!AskFor(high_)) return false;
       high_ += kPage;
     }
     return true;

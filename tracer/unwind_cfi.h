@@ -295,7 +295,8 @@ inline bool StackCache::Become(const StackTop& top, const HookFrame* hook) {
 
 // Code was unloaded. Rows and kept stacks of all threads are void.
 void ForgetCode();
-// Memory was unmapped. What was found readable is to be asked about again, and what is kept may lie there.
+// Memory was unmapped that g_relied_on holds. What was found readable is to be asked about again, and what is kept may
+// lie there.
 void ForgetReadable();
 
 }  // namespace allocline

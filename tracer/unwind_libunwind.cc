@@ -96,6 +96,7 @@ int AccessWord(unw_addr_space_t, unw_word_t address, unw_word_t* value, int writ
   const uintptr_t page = address & kPageMask;
   uintptr_t& slot = g_readable_pages[(page >> 12) % 8];
   if (__builtin_expect(slot != (page | 1) || ((address + 7) & kPageMask) != page, 0)) {
+    g_relied_on.Add(page);
     if (!IsReadable(address)) return -UNW_EINVAL;
     slot = page | 1;
   }
