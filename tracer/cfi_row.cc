@@ -344,8 +344,10 @@ CfiRow ToRow(const UnwindState& state) {
   const auto kind = state.cfa_register == kRspRegister ? CfiRow::Kind::kRsp : CfiRow::Kind::kRbp;
   switch (state.rbp.how) {
     case Rule::How::kSame:
-    case Rule::How::kUndefined:
       return CfiRow::Make(kind, state.cfa_offset, 8);
+    // Not what rbp holds here: by that one can come to a frame that is none.
+    case Rule::How::kUndefined:
+      return CfiRow::Make(kind, state.cfa_offset, 0);
     case Rule::How::kSavedAtCfa:
       if (state.rbp.offset > -16) return kComplex;
       return CfiRow::Make(kind, state.cfa_offset, -state.rbp.offset);

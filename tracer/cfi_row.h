@@ -1,7 +1,8 @@
 // How to get from a frame to its caller, for one return address: what .eh_frame says about it, compiled into 32 bits.
 //
 // Nearly all code that g++ and clang++ make is described by "the CFA is rsp (or rbp) plus a constant, the return
-// address lies just below it, rbp is saved at a constant place or unchanged". A row says that; everything else (signal
+// address lies just below it, rbp is saved at a constant place, unchanged, or (hand-written code says so now and then)
+// lost: it is not known in the caller". A row says that; everything else (signal
 // frames, PLT stubs, DWARF expressions other than the realigned stack's) is kComplex, and left to libunwind.
 //
 // Sources: DWARF 5 section 6.4 (call frame instructions); LSB Core, "Exception Frames" (.eh_frame, .eh_frame_hdr,
@@ -40,7 +41,7 @@ class CfiRow {
     return CfiRow(static_cast<uint32_t>(Kind::kSpecial) | static_cast<uint32_t>(what) << 2 | kNotSaved << 21);
   }
   // Offsets in bytes. `rbp_depth`: rbp is saved at CFA - rbp_depth; 8 means that it is not saved (the return address
-  // is there). Complex if something does not fit.
+  // is there), 0 that it is lost. Complex if something does not fit.
   static constexpr CfiRow Make(Kind kind, int64_t cfa_offset, int64_t rbp_depth) {
     if (cfa_offset % 8 != 0 || cfa_offset < -(1 << 20) || cfa_offset >= (1 << 20))
       return MakeSpecial(Special::kComplex);
@@ -62,12 +63,14 @@ class CfiRow {
   constexpr uint64_t cfa_offset() const { return uint64_t{(bits_ >> 2) & 0x7ffff} * 8; }
   constexpr int64_t signed_cfa_offset() const { return (static_cast<int32_t>(bits_ << 11) >> 13) * int64_t{8}; }
   constexpr uint64_t rbp_depth() const { return uint64_t{bits_ >> 21} * 8; }
+  // Or loses it: the caller's does not depend on the one here.
   constexpr bool saves_rbp() const { return bits_ >> 21 != kNotSaved; }
+  constexpr bool loses_rbp() const { return bits_ >> 21 == kLost && kind() != Kind::kDerefRbp; }
   // Whether the CFA is computed from rbp.
   constexpr bool uses_rbp() const { return kind() == Kind::kRbp || kind() == Kind::kDerefRbp; }
 
  private:
-  static constexpr uint32_t kNotSaved = 1;
+  static constexpr uint32_t kLost = 0, kNotSaved = 1;
   explicit constexpr CfiRow(uint32_t bits) : bits_(bits) {}
   uint32_t bits_ = 0;
 };

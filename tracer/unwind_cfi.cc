@@ -125,7 +125,8 @@ uintptr_t StackCache::NoteRbpPlaces(const HookFrame* hook, uint32_t fresh) {
   for (uint32_t i = 0; i < fresh; ++i) {
     stepped_[i].rbp_place = place;
     const CfiRow row = g_rows.Find(stepped_[i].return_address.value);
-    if (row.saves_rbp()) place = stepped_[i].return_address.address + 8 + row.cfa_offset() - row.rbp_depth();
+    if (!row.saves_rbp()) continue;
+    place = row.loses_rbp() ? 0 : stepped_[i].return_address.address + 8 + row.cfa_offset() - row.rbp_depth();
   }
   return place;
 }
@@ -142,7 +143,8 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
     while (kept != barrier && kept->return_address.address < state.return_address.address) --kept;
     if (kept->return_address.address == state.return_address.address &&
         kept->return_address.value == state.return_address.value &&
-        ((kept->flags & kNeedsRbp) == 0 || kept_rbp_[IndexOf(kept)].value == Load(state.rbp_place))) {
+        ((kept->flags & kNeedsRbp) == 0 ||
+         (state.rbp_place != 0 && kept_rbp_[IndexOf(kept)].value == Load(state.rbp_place)))) {
       const KeptFrame* same = FirstDifferenceFurtherOut(kept);
       if (same == &Kept(0)) {
         shared = IndexOf(kept) + 1;
@@ -183,6 +185,7 @@ bool StackCache::Step(CfiRow row, State* state) {
   uintptr_t cfa = sp + row.cfa_offset();
   uintptr_t rbp = 0;
   if (row.uses_rbp()) {
+    if (state->rbp_place == 0) return false;
     rbp = Load(state->rbp_place);
     if (row.kind() == CfiRow::Kind::kRbp) {
       cfa = rbp + row.cfa_offset();
@@ -196,6 +199,8 @@ bool StackCache::Step(CfiRow row, State* state) {
   state->return_address = {cfa - 8, Load(cfa - 8)};
   if (row.kind() == CfiRow::Kind::kDerefRbp) {
     state->rbp_place = rbp;
+  } else if (row.loses_rbp()) {
+    state->rbp_place = 0;
   } else if (row.saves_rbp()) {
     state->rbp_place = cfa - row.rbp_depth();
     if (state->rbp_place < sp) return false;
@@ -214,7 +219,7 @@ TakenStack StackCache::KeepWithRbp(const HookFrame* hook, uint32_t shared, uint3
   // The rbp of a frame, with its place if it is not that of the frame inside.
   const auto rbp_of = [this](uintptr_t place, const State* inside) {
     const bool saved_inside = inside >= stepped_ && inside->rbp_place == place;
-    return Slot{saved_inside ? 0 : place, Load(place)};
+    return place == 0 ? Slot{} : Slot{saved_inside ? 0 : place, Load(place)};
   };
   if (needs) kept_rbp_[shared - 1] = rbp_of(joint_rbp_place, from - 1);
   for (uint32_t to = shared; to < shared + fresh; ++to) {

@@ -178,7 +178,8 @@ class StackCache {
 
  private:
   // A frame on the way: where its pc lay (the stack pointer in it is that address + 8), and where its rbp was saved
-  // last, by the frame inside or one further in. What lies there is loaded only if the way outward depends on it.
+  // last, by the frame inside or one further in; 0 if one of those lost it. What lies there is loaded only if the way
+  // outward depends on it: if it is lost, that way ends.
   struct State {
     Slot return_address;
     uintptr_t rbp_place;

@@ -82,6 +82,12 @@ TEST_P(BadStackTest, AWordThatIsNoReturnAddressIsNotTakenForOne) {
   EXPECT_THAT(StackOfWay("function"), ElementsAre("AllocateHere", "Outermost", kAstray));
 }
 
+// What the register holds would lead on, and leave out a frame.
+TEST_P(BadStackTest, AFramePointerThatIsSaidToBeLostIsNotGuessed) {
+  EXPECT_THAT(StackOfWay("lost"),
+              ElementsAre("AllocateHere", "LosesFramePointer", "HasFramePointer(unsigned long)", kAstray));
+}
+
 TEST_P(BadStackTest, MemoryBesideAStackMayGoThatWrongInformationLedInto) {
   const Recorded run = Run("traps/unmaps_beside_wrong_cfi");
   EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending();

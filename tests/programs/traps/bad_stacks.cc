@@ -3,6 +3,7 @@
 //   jit            machine code written at run time, which nothing describes
 //   far            assembly that claims a frame larger than the stack
 //   near           assembly that claims a frame smaller than it is, where the address of a function lies
+//   lost           assembly that keeps something else in the frame pointer, and says that the caller's is lost
 //   garbage        a stack of its own whose outermost return address is no address
 //   data           one where it is that of data
 //   function       one where it is that of a function nobody called
@@ -26,6 +27,7 @@ __attribute__((used)) void NobodyCallsThis() { Keep("anything"); }
 
 void ClaimsAFarCaller();
 void ClaimsANearCaller();
+void LosesFramePointer();
 void OnStackThatEndsWith(void* top, uintptr_t end);
 void* saved_stack;
 }
@@ -58,6 +60,21 @@ ClaimsANearCaller:
   ret
   .cfi_endproc
   .size ClaimsANearCaller, . - ClaimsANearCaller
+
+  .type LosesFramePointer, @function
+LosesFramePointer:
+  .cfi_startproc
+  push %rbp
+  .cfi_def_cfa_offset 16
+  .cfi_undefined %rbp
+  mov (%rbp), %rbp
+  call AllocateHere
+  pop %rbp
+  .cfi_def_cfa_offset 8
+  .cfi_same_value %rbp
+  ret
+  .cfi_endproc
+  .size LosesFramePointer, . - LosesFramePointer
 
   .type OnStackThatEndsWith, @function
 OnStackThatEndsWith:
@@ -94,6 +111,21 @@ static NEVER_INLINE void EndsWith(uintptr_t end) {
   Keep(&end);
 }
 
+// Two frames that are found by the frame pointer alone. LosesFramePointer() has the outer one's where the inner one's
+// is looked for.
+static NEVER_INLINE void HasFramePointer(size_t bytes) {
+  void* room = __builtin_alloca(bytes);
+  Keep(room);
+  LosesFramePointer();
+  Keep(room);
+}
+static NEVER_INLINE void HasFramePointerToo(size_t bytes) {
+  void* room = __builtin_alloca(bytes);
+  Keep(room);
+  HasFramePointer(bytes);
+  Keep(room);
+}
+
 static NEVER_INLINE void Generated() {
   char* code = Map(4096, PROT_READ | PROT_WRITE | PROT_EXEC);
   const unsigned char start[] = {0x48, 0x83, 0xec, 0x08, 0x48, 0xb8};      // sub $8, %rsp; mov $..., %rax
@@ -126,6 +158,7 @@ int main(int argc, char** argv) {
   if (strcmp(way, "jit") == 0) Generated();
   if (strcmp(way, "far") == 0) ClaimsAFarCaller();
   if (strcmp(way, "near") == 0) ClaimsANearCaller();
+  if (strcmp(way, "lost") == 0) HasFramePointerToo(Opaque(size_t{100}));
   if (strcmp(way, "garbage") == 0) EndsWith(0x4141414141414141);
   if (strcmp(way, "data") == 0) EndsWith(reinterpret_cast<uintptr_t>(data));
   if (strcmp(way, "function") == 0) EndsWith(reinterpret_cast<uintptr_t>(&NobodyCallsThis));
