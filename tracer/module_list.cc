@@ -24,6 +24,7 @@ void ModuleList::Init(RecordingWriter* recording, const char* executable, void (
 // threads registered since, or were about to: a record without a size would hide all that come after it.
 void ModuleList::InitAfterFork() {
   lock_.Reset();
+  unloads_.fetch_and(kAny, std::memory_order_relaxed);  // other threads' are not under way here
   uint64_t end = 0;
   for (uint32_t i = 0; i < count_.load(std::memory_order_relaxed); ++i) {
     const Entry& entry = entries_[i];
@@ -50,11 +51,14 @@ ModuleList::Entry* ModuleList::FindMapped(uintptr_t pc) const {
 
 format::Frame ModuleList::FrameAfterUnload(uintptr_t pc, bool* reused) {
   const Entry* entry = FindMapped(pc);
-  if (entry == nullptr) {
+  LoadedObject object;
+  const bool is_sure = unloads_.load(std::memory_order_relaxed) < kUnderWay;
+  if (entry == nullptr || (!is_sure && FindObject(pc, &object) && !IsOf(object, *entry))) {
     Register(pc, reused);
     entry = FindMapped(pc);
   }
-  const uint64_t generation = entry == nullptr ? format::kNoGeneration : entry->generation;
+  const uint64_t of_no_module = IsWhereCodeWasUnloaded(pc) ? format::kNoGeneration : 0;
+  const uint64_t generation = entry == nullptr ? of_no_module : entry->generation;
   return (pc & format::kAddressMask) | generation << format::kGenerationShift;
 }
 
@@ -111,6 +115,7 @@ const link_map* ModuleList::RegisterLocked(uintptr_t pc, bool* reused) {
   if (path == nullptr || path[0] == '\0') path = executable_;
   entry.headers_hash = HashOfHeaders(object);
   if (!WriteRecord(entry, path)) return nullptr;
+  if (entry.generation != 0) AskForGenerationIn(entry);  // it may reach beyond what was unloaded
   // Release: whoever sees the new count sees the entry. Pairs with the acquire in FindMapped().
   count_.store(n + 1, std::memory_order_release);
   return object.map;
@@ -154,13 +159,18 @@ ModuleList::Entry* ModuleList::FindReturned(const LoadedObject& object) {
 void ModuleList::MarkUnloaded(Entry& entry) {
   StoreRelaxed(entry.record->unloaded_ns, MonotonicNow());
   entry.unloaded.store(true, std::memory_order_release);
+  AskForGenerationIn(entry);
+  unloads_.fetch_or(kAny, std::memory_order_release);
+}
+
+// Under the lock.
+void ModuleList::AskForGenerationIn(const Entry& entry) {
   if (entry.start < unloaded_start_.load(std::memory_order_relaxed)) {
     unloaded_start_.store(entry.start, std::memory_order_relaxed);
   }
   if (entry.end > unloaded_end_.load(std::memory_order_relaxed)) {
     unloaded_end_.store(entry.end, std::memory_order_relaxed);
   }
-  any_unloaded_.store(true, std::memory_order_release);
 }
 
 bool ModuleList::WriteRecord(Entry& entry, const char* path) {

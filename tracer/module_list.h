@@ -46,18 +46,24 @@ class ModuleList {
   // unwinder remembers of that range is then wrong.
   format::Frame FrameOf(uintptr_t pc, bool* reused) {
     // Acquire: the range reaches as far as the unload that raised the flag. Pairs with the release in MarkUnloaded().
-    if (__builtin_expect(any_unloaded_.load(std::memory_order_acquire), 0) && IsWhereCodeWasUnloaded(pc)) {
+    const uint32_t unloads = unloads_.load(std::memory_order_acquire);
+    if (__builtin_expect(unloads != 0, 0) && (unloads >= kUnderWay || IsWhereCodeWasUnloaded(pc))) {
       return FrameAfterUnload(pc, reused);
     }
     return pc & format::kAddressMask;
   }
 
   // If not, FrameOf() a return address in code is that address.
-  bool AnyUnloaded() const { return any_unloaded_.load(std::memory_order_acquire); }
+  bool AnyUnloaded() const { return unloads_.load(std::memory_order_acquire) != 0; }
 
   // Makes sure that the object around `pc` is in the recording. Call before a new node with a frame there is published,
   // and ask FrameOf() again after it.
   void Note(uintptr_t pc, bool* reused);
+
+  // Around a dlclose: in the middle of it, before NoteUnload() can know, another thread may load and run other code
+  // where that was which goes. Meanwhile each address is looked up anew.
+  void BeginUnload() { unloads_.fetch_add(kUnderWay, std::memory_order_seq_cst); }
+  void EndUnload() { unloads_.fetch_sub(kUnderWay, std::memory_order_release); }
 
   // Call after a dlclose: finds out which objects are gone. True if any is: what was derived from code addresses before
   // is to be forgotten.
@@ -89,6 +95,7 @@ class ModuleList {
   static bool IsSameFile(const LoadedObject& object, const Entry& entry);
   Entry* FindReturned(const LoadedObject& object);
   void MarkUnloaded(Entry& entry);
+  void AskForGenerationIn(const Entry& entry);
   bool WriteRecord(Entry& entry, const char* path);
 
   RecordingWriter* recording_ = nullptr;
@@ -96,8 +103,10 @@ class ModuleList {
   void (*on_new_object_)(const link_map*) = nullptr;
   Entry* entries_ = nullptr;
   std::atomic<uint32_t> count_{0};
-  std::atomic<bool> any_unloaded_{false};
-  std::atomic<uintptr_t> unloaded_start_{~uintptr_t{0}}, unloaded_end_{0};  // around all that ever was unloaded
+  static constexpr uint32_t kAny = 1, kUnderWay = 2;
+  std::atomic<uint32_t> unloads_{0};  // kAny if there ever was one, and kUnderWay for each that is
+  std::atomic<uintptr_t> unloaded_start_{~uintptr_t{0}}, unloaded_end_{0};  // around all that ever was unloaded, and
+                                                                            // what lies there since
   SpinLock lock_;
 };
 

@@ -122,7 +122,9 @@ ALLOCLINE_HOOK int iconv_close(iconv_t converter) {
 
 ALLOCLINE_HOOK int dlclose(void* handle) {
   static constinit std::atomic<int (*)(void*)> next{nullptr};
-  const int result = NextOf(&next, "dlclose")(handle);
-  g_tracer.OnUnload();
+  auto* const close = NextOf(&next, "dlclose");
+  g_tracer.BeforeUnload();
+  const int result = close(handle);
+  g_tracer.AfterUnload();
   return result;
 }

@@ -292,14 +292,26 @@ void Tracer::TakeNativeStack(ThreadState* state, const HookFrame* hook, uint32_t
   }
 }
 
+inline NodeId Tracer::NodeOfStack(ThreadState* state, const TakenStack& taken, bool* reused) {
+  const NodeId joint = __builtin_expect(taken.shared > 0, 1) ? state->stack.label(taken.shared - 1)
+                                                             : OutermostNode(state->last.domain, taken.cut);
+  return NodeOfPath(joint, taken, reused);
+}
+
 // Unwinds, and finds or makes the nodes and the site.
 void Tracer::TakeStack(ThreadState* state, const HookFrame* hook) {
   InternedStack& last = state->last;
-  const TakenStack taken = state->stack.Take(hook);
-  const NodeId joint = __builtin_expect(taken.shared > 0, 1) ? state->stack.label(taken.shared - 1)
-                                                             : OutermostNode(last.domain, taken.cut);
+  TakenStack taken = state->stack.Take(hook);
   bool reused = false;
-  last.node = NodeOfPath(joint, taken, &reused);
+  last.node = NodeOfStack(state, taken, &reused);
+  if (__builtin_expect(reused, 0)) {
+    // The way outward from there was that of the code before.
+    LibunwindForgetCode();
+    ForgetCode();
+    bool again = false;
+    taken = state->stack.Take(hook);
+    last.node = NodeOfStack(state, taken, &again);
+  }
   const bool is_part = HasPython();  // of a stack that has a site: see MixedStack()
   last.site = is_part ? 0 : sites_.SiteOf(last.node);
   last.counter = is_part ? nullptr : state->counters.At(last.site, recording_);
@@ -308,10 +320,6 @@ void Tracer::TakeStack(ThreadState* state, const HookFrame* hook) {
   } else if (__builtin_expect(last.counter == nullptr || last.site == format::kOverflowSite || reused, 0)) {
     if (last.site == format::kOverflowSite || last.node == kNoNode) state->stack.Forget();
     if (last.counter == nullptr) state->stack.ForgetTop();
-    if (reused) {
-      LibunwindForgetCode();
-      ForgetCode();
-    }
   } else if (taken.plain) {
     state->predictor.Learn(state->stack, taken.fresh, last);
   }
@@ -599,6 +607,18 @@ void Tracer::IgnoreThisThread(bool ignore) {
   if (state == nullptr) return;
   this_thread_is_ignored = ignore;
   state->gate = ignore ? Gate::kIgnored : Gate::kOpen;
+}
+
+// Around a dlclose. No thread is in the code that goes, so what is kept of stacks through it ends here: after this none
+// is taken, but for those of the calling thread, which are over when it comes back.
+void Tracer::BeforeUnload() {
+  modules_.BeginUnload();
+  ForgetReadable();
+}
+
+void Tracer::AfterUnload() {
+  OnUnload();
+  modules_.EndUnload();
 }
 
 void Tracer::OnUnload() {

@@ -231,6 +231,8 @@ class Tracer {
   void AfterForkInParent();
   void OnForkChild();
   void OnExit();
+  void BeforeUnload();
+  void AfterUnload();
   void OnUnload();
   // Reads RSS and the container's figures into the header.
   void Sample();
@@ -319,6 +321,7 @@ class Tracer {
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);
   NodeId ChildOf(NodeId parent, uintptr_t pc, bool* reused);
+  NodeId NodeOfStack(ThreadState* state, const TakenStack& taken, bool* reused);
   NodeId NodeOfPath(NodeId joint, const TakenStack& taken, bool* reused);
   static void EnterDomain(ThreadState* state, uint32_t domain);
   void TakeStack(ThreadState* state, const HookFrame* hook);
