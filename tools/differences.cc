@@ -38,7 +38,9 @@ std::string FramesText(std::span<const NamedFrame> frames) {
 }  // namespace
 
 size_t Difference::common() const {
-  const auto same = [](const NamedFrame& a, const NamedFrame& b) { return a.address == b.address; };
+  const auto same = [](const NamedFrame& a, const NamedFrame& b) {
+    return a.address == b.address && a.module == b.module;
+  };
   return static_cast<size_t>(std::mismatch(ours.begin(), ours.end(), theirs.begin(), theirs.end(), same).first -
                              ours.begin());
 }

@@ -11,6 +11,7 @@ enum class Fault {
   kNone,
   kWrongRow,        // "row": the CFA of the program's own functions is two words too far out
   kUncomparedSlot,  // "slot": of the frames further out than a joint, the second is taken for what it was
+  kMissedUnload,    // "unload": code is taken for what was at its place before
 };
 
 #ifdef ALLOCLINE_FAULT_POINTS

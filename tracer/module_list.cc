@@ -69,6 +69,18 @@ void ModuleList::Note(uintptr_t pc, bool* reused) {
   Register(pc, reused);
 }
 
+bool ModuleList::IsOfWhatIsLoaded(format::Frame frame, uintptr_t pc) const {
+  if (format::GenerationOf(frame) == format::kNoGeneration) return true;
+  LoadedObject object;
+  const bool is_loaded = FindObject(pc, &object);
+  for (uint32_t i = count_.load(std::memory_order_acquire); i-- > 0;) {
+    const Entry& entry = entries_[i];
+    if (pc - entry.start >= entry.end - entry.start || entry.generation != format::GenerationOf(frame)) continue;
+    return is_loaded && IsOf(object, entry);
+  }
+  return !is_loaded;
+}
+
 void ModuleList::Register(uintptr_t pc, bool* reused) {
   const link_map* added = RegisterLocked(pc, reused);
   if (added != nullptr && on_new_object_ != nullptr) on_new_object_(added);

@@ -65,6 +65,10 @@ class ModuleList {
   void BeginUnload() { unloads_.fetch_add(kUnderWay, std::memory_order_seq_cst); }
   void EndUnload() { unloads_.fetch_sub(kUnderWay, std::memory_order_release); }
 
+  // Whether the object that a reader takes `frame` to be in is the one that the loader has at `pc` now; or neither
+  // knows of any; or the frame says that its module is none of those recorded. For verify mode.
+  bool IsOfWhatIsLoaded(format::Frame frame, uintptr_t pc) const;
+
   // Call after a dlclose: finds out which objects are gone. True if any is: what was derived from code addresses before
   // is to be forgotten.
   bool NoteUnload();

@@ -97,7 +97,10 @@ void Settings::Read(char** environment, const char* argv0) {
   }
 #ifdef ALLOCLINE_FAULT_POINTS
   const char* fault = Find(environment, "ALLOCLINE_FAULT");
-  g_fault = Is(fault, "row") ? Fault::kWrongRow : Is(fault, "slot") ? Fault::kUncomparedSlot : Fault::kNone;
+  g_fault = Is(fault, "row")      ? Fault::kWrongRow
+            : Is(fault, "slot")   ? Fault::kUncomparedSlot
+            : Is(fault, "unload") ? Fault::kMissedUnload
+                                  : Fault::kNone;
 #endif
 }
 

@@ -20,6 +20,7 @@
 #include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/pages.h"
+#include "tracer/fault_points.h"
 #include "tracer/next_allocator.h"
 #include "tracer/notice.h"
 #include "tracer/snapshot.h"
@@ -91,14 +92,18 @@ bool Tracer::InitOrphans() {
 
 // ---------------------------------------------------------------- allocation
 
+inline void* Tracer::RecordUsual(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  if (__builtin_expect(!state->stack.IsSame(hook), 0)) return OnAllocOtherStack(state, block, bytes, hook);
+  return RecordAt(state, state->last.counter, state->last.site, block, bytes);
+}
+
 void* Tracer::OnAllocOpen(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
   CloseGate(state, hook);
   // The mode only now: stop() waits for those whose gate is closed.
   if (__builtin_expect(mode_.load(std::memory_order_relaxed) != 0, 0)) {
     return OnAllocInMode(state, block, bytes, hook);
   }
-  if (__builtin_expect(!state->stack.IsSame(hook), 0)) return OnAllocOtherStack(state, block, bytes, hook);
-  return RecordAt(state, state->last.counter, state->last.site, block, bytes);
+  return RecordUsual(state, block, bytes, hook);
 }
 
 void* Tracer::OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
@@ -123,10 +128,24 @@ void* Tracer::OnAllocInMode(ThreadState* state, void* block, size_t bytes, const
     OpenGate(state);
     return active() ? OnSampledAlloc(block, bytes, hook) : block;
   }
+  if (!HasPython()) return OnVerifiedAlloc(state, block, bytes, hook);
   TakeNativeStack(state, hook, format::kDomainMalloc);
-  if (!HasPython()) return RecordIfKnown(state, state->last.counter, state->last.site, block, bytes);
   const PythonThread::Interned& mixed = MixedStack(state, format::kDomainMalloc);
   return RecordIfKnown(state, mixed.counter, mixed.site, block, bytes);
+}
+
+// The usual way, and then a look at where it led: the stack under which the block stands in the map.
+void* Tracer::OnVerifiedAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook) {
+  RecordUsual(state, block, bytes, hook);
+  const bool verifies = (mode_.load(std::memory_order_relaxed) & (kVerifies | kPython)) == kVerifies;
+  const Block recorded = blocks_.Find(reinterpret_cast<uintptr_t>(block));
+  if (!verifies || recorded.site == 0 || recorded.site == format::kOverflowSite) return block;
+  const Gate gate = state->gate;
+  if (gate == Gate::kWiped) return block;  // a signal handler forked, and this is the child
+  CloseGate(state, hook);
+  Verify(state, hook, sites_.NodeOf(recorded.site));
+  OpenGate(state, gate);
+  return block;
 }
 
 inline void* Tracer::RecordIfKnown(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
@@ -370,11 +389,14 @@ NodeId Tracer::OutermostNode(uint32_t domain, format::TruncationReason cut) {
 }
 
 NodeId Tracer::ChildOf(NodeId parent, uintptr_t pc, bool* reused) {
-  const NodeId known = sites_.Find(parent, modules_.FrameOf(pc, reused));
+  const auto frame = [&] {
+    return Faulty(Fault::kMissedUnload) ? pc & format::kAddressMask : modules_.FrameOf(pc, reused);
+  };
+  const NodeId known = sites_.Find(parent, frame());
   if (__builtin_expect(known != kNoNode, 1)) return known;
   modules_.Note(pc, reused);
   CheckBudget();
-  return sites_.Child(parent, modules_.FrameOf(pc, reused));
+  return sites_.Child(parent, frame());
 }
 
 inline void Tracer::RecordAlloc(ThreadState* state, SiteId site, uintptr_t address, size_t bytes) {

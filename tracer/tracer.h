@@ -247,6 +247,8 @@ class Tracer {
  private:
   // What the inline halves leave. Each takes over where it stands and does the rest, so that it is a jump and no call.
   void* OnAllocOpen(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
+  __attribute__((always_inline)) void* RecordUsual(ThreadState* state, void* block, size_t bytes,
+                                                   const HookFrame* hook);
   void* OnAllocSlow(void* block, size_t bytes, const HookFrame* hook);
   void* OnAllocOtherStack(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* OnAllocUnpredicted(ThreadState* state, void* block, size_t bytes,
@@ -315,8 +317,11 @@ class Tracer {
   ThreadState* StateOfThisThread();
   SiteId SiteOfStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
   void TakeNativeStack(ThreadState* state, const HookFrame* hook, uint32_t domain);
+  void* OnVerifiedAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   void Verify(ThreadState* state, const HookFrame* hook, NodeId node);
-  void KeepDifference(const uintptr_t* ours, uint32_t our_count, const uintptr_t* theirs, uint32_t their_count);
+  bool IsAsTaken(const format::Frame* ours, uint32_t our_count, bool cut, const uintptr_t* theirs,
+                 uint32_t their_count) const;
+  void KeepDifference(const format::Frame* ours, uint32_t our_count, const uintptr_t* theirs, uint32_t their_count);
   SiteId SiteOfCaller(uintptr_t caller, uint32_t domain);
   SiteId SiteForEvent(const HookFrame* hook, uint32_t domain, ThreadState** state);
   NodeId OutermostNode(uint32_t domain, format::TruncationReason cut);

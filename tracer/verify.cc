@@ -1,13 +1,25 @@
-// ALLOCLINE_VERIFY=1: every stack is taken a second time, by libunwind, and the two are compared frame by frame.
+// ALLOCLINE_VERIFY=1: every stack is taken a second time, by libunwind, and compared with what was recorded.
 //
-// What counts as a difference: any frame that is not the same in both, and any frame that one has and the other has
-// not, with two exceptions. Ours may end where it says that it does (a stack marked as cut). And the ends may lie one
-// frame apart: libunwind does not stop at the frame that declares itself the outermost (_start, clone), it goes on by
-// guessing at rbp; or it stops before it.
+// A block goes the usual way first, through the very functions that it would go through without verify mode. What is
+// compared is what came of that: the frames of the node that its site in the pointer map names, as a reader will see
+// them. Each has to be libunwind's address, in the object that the loader has there now: of two plugins that lay at one
+// address one after the other, the right one. (Of other domains than malloc, and where there is an interpreter of
+// Python, it is the node of the stack's native part.)
+//
+// The number of frames must be the same, but for four reasons:
+//
+//   - ours ends where it says that it does: a stack marked as cut. Then libunwind's goes on, or ends there too;
+//   - a frame says that the frame pointer is lost (cfi_row.h), and its caller needs it. libunwind gives that one up,
+//   too;
+//     we know where it was called;
+//   - the outermost frame declares itself the outermost (_start, clone). libunwind does not look at that. It goes on by
+//     guessing, and may take the word that its guess leads to for one frame more. Or it stops in front;
+//   - there is room for kMaxDepth frames of libunwind's.
 //
 // Where libunwind gives no stack (it is not there, or does not find its way out of our own frames) nothing is compared,
 // and nothing counted.
 #include "base/pages.h"
+#include "tracer/cfi_row.h"
 #include "tracer/tracer.h"
 #include "tracer/unwind_libunwind.h"
 
@@ -15,7 +27,7 @@ namespace allocline {
 
 // The two stacks of an event. Not on the program's own, which may be small (signal handlers, fibers).
 struct VerifyRoom {
-  uintptr_t ours[format::kMaxDepth];
+  format::Frame ours[format::kMaxDepth];
   uintptr_t scratch[format::kMaxDepth + kOwnFrames];
 };
 
@@ -26,13 +38,13 @@ using format::Frame;
 using format::TableKind;
 
 // The native frames of a node, most recent first. `*cut` if the stack is marked as not whole.
-uint32_t FramesOf(const format::NodeRecord* nodes, NodeId node, uintptr_t* out, bool* cut) {
+uint32_t FramesOf(const format::NodeRecord* nodes, NodeId node, Frame* out, bool* cut) {
   uint32_t n = 0;
   *cut = false;
   for (; node != kRootNode; node = nodes[node].parent) {
     const Frame frame = LoadAcquire(nodes[node].frame);
     if (!format::IsVirtual(frame)) {
-      if (n < format::kMaxDepth) out[n++] = format::AddressOf(frame);
+      if (n < format::kMaxDepth) out[n++] = frame;
     } else if (format::KindOf(frame) == format::VirtualKind::kTruncated) {
       *cut = true;
     }
@@ -40,12 +52,15 @@ uint32_t FramesOf(const format::NodeRecord* nodes, NodeId node, uintptr_t* out, 
   return n;
 }
 
-bool Agree(const uintptr_t* ours, uint32_t our_count, bool cut, const uintptr_t* theirs, uint32_t their_count) {
-  const uint32_t common = our_count < their_count ? our_count : their_count;
-  for (uint32_t i = 0; i < common; ++i) {
-    if (ours[i] != (theirs[i] & format::kAddressMask)) return false;
-  }
-  return our_count <= their_count + 1 && (cut || their_count <= our_count + 1);
+bool IsOutermost(Frame frame) { return CompileCfiRow(format::AddressOf(frame)).is(CfiRow::Special::kEnd); }
+
+// Whether one of our stacks may have so many frames where libunwind's has another number. See above.
+bool CountsAgree(const Frame* ours, uint32_t our_count, bool cut, uint32_t their_count) {
+  if (our_count == their_count) return true;
+  if (our_count < their_count) return cut || (our_count + 1 == their_count && IsOutermost(ours[our_count - 1]));
+  if (our_count != their_count + 1) return false;
+  if (cut) return our_count > 1 && CompileCfiRow(format::AddressOf(ours[our_count - 2])).loses_rbp();
+  return IsOutermost(ours[our_count - 1]);
 }
 
 }  // namespace
@@ -62,17 +77,27 @@ void Tracer::Verify(ThreadState* state, const HookFrame* hook, NodeId node) {
   const uint32_t our_count = FramesOf(sites_.nodes(), node, room.ours, &cut);
   uintptr_t* theirs = nullptr;
   format::TruncationReason their_cut{};
-  const int their_count = UnwindByLibunwind(state->stack.own_stack(), hook->return_address, room.scratch,
-                                            format::kMaxDepth, &theirs, &their_cut);
+  const int count = UnwindByLibunwind(state->stack.own_stack(), hook->return_address, room.scratch, format::kMaxDepth,
+                                      &theirs, &their_cut);
   if (their_cut == format::TruncationReason::kNoUnwinder) return;
+  const auto their_count = static_cast<uint32_t>(count);
   format::FileHeader& header = recording_.header();
   AddRelaxed(header.verified_stacks, 1u);
-  if (Agree(room.ours, our_count, cut, theirs, static_cast<uint32_t>(their_count))) return;
+  if (IsAsTaken(room.ours, our_count, cut, theirs, their_count)) return;
   if (AddRelaxed(header.different_stacks, 1u) >= format::kMaxDifferences) return;
-  KeepDifference(room.ours, our_count, theirs, static_cast<uint32_t>(their_count));
+  KeepDifference(room.ours, our_count, theirs, their_count);
 }
 
-void Tracer::KeepDifference(const uintptr_t* ours, uint32_t our_count, const uintptr_t* theirs, uint32_t their_count) {
+bool Tracer::IsAsTaken(const Frame* ours, uint32_t our_count, bool cut, const uintptr_t* theirs,
+                       uint32_t their_count) const {
+  for (uint32_t i = 0; i < our_count && i < their_count; ++i) {
+    if (format::AddressOf(ours[i]) != (theirs[i] & format::kAddressMask)) return false;
+    if (!modules_.IsOfWhatIsLoaded(ours[i], theirs[i])) return false;
+  }
+  return our_count == 0 ? their_count == 0 : CountsAgree(ours, our_count, cut, their_count);
+}
+
+void Tracer::KeepDifference(const Frame* ours, uint32_t our_count, const uintptr_t* theirs, uint32_t their_count) {
   // Before the frames: a module is in the recording before an address in it.
   bool reused = false;
   for (uint32_t i = 0; i < their_count; ++i) modules_.Note(theirs[i], &reused);
@@ -82,7 +107,7 @@ void Tracer::KeepDifference(const uintptr_t* ours, uint32_t our_count, const uin
   record->our_frames = our_count;
   record->their_frames = their_count;
   auto* frames = reinterpret_cast<Frame*>(record + 1);
-  for (uint32_t i = 0; i < our_count; ++i) *frames++ = modules_.FrameOf(ours[i], &reused);
+  for (uint32_t i = 0; i < our_count; ++i) *frames++ = ours[i];
   for (uint32_t i = 0; i < their_count; ++i) *frames++ = modules_.FrameOf(theirs[i], &reused);
   StoreRelease(record->record_bytes, bytes);
 }

@@ -113,6 +113,26 @@ TEST_F(VerifyTest, AFrameThatIsTakenForLargerThanItIsIsFound) {
   EXPECT_EQ(FunctionOf(first["libunwind"][1]), "Between()");
 }
 
+// The addresses are those of libunwind; the plugin that a reader would see in them is the one from before.
+TEST_F(VerifyTest, CodeThatIsTakenForWhatWasAtItsPlaceBeforeIsFound) {
+  const Words reloads = {"-q", "--", TrapPath("reloads_plugins"), "seen"};
+  const Outcome outcome = Verify(reloads, "unload");
+  EXPECT_EQ(ExitCodeOf(outcome), 124);
+  const Json differences = Info()["differences"];
+  ASSERT_FALSE(differences.empty());
+  const Json& difference = differences.back();
+  ASSERT_EQ(difference["tracer"].size(), difference["libunwind"].size());
+  const size_t common = difference["common_frames"];
+  EXPECT_EQ(difference["tracer"][common]["address"], difference["libunwind"][common]["address"]);
+  EXPECT_THAT(difference["tracer"][common]["module"], HasSubstr("lib_plugin_one.so"));
+  EXPECT_THAT(difference["libunwind"][common]["module"], HasSubstr("lib_plugin_two.so"));
+}
+
+TEST_F(VerifyTest, CodeThatComesAndGoesIsKnownForWhatItIs) {
+  EXPECT_EQ(ExitCodeOf(Verify({"-q", "--", TrapPath("reloads_plugins"), "seen"})), 0);
+  EXPECT_GT(Info()["tracer"]["verified_stacks"], 1000);
+}
+
 TEST_F(VerifyTest, TheProgramsOwnFailureComesFirstAndTheLineIsPrintedAllTheSame) {
   const Outcome outcome = Verify({"-q", "--", two_callers_, "7"}, "slot");
   EXPECT_EQ(ExitCodeOf(outcome), 7);
