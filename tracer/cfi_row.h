@@ -77,6 +77,11 @@ class CfiRow {
 
 // Reads .eh_frame for the call that returns to `return_address`. Asks the loader (_dl_find_object: no lock) which
 // object the address is in. Context: async-signal-safe, no allocation; it reads only what the loader mapped.
+//
+// Nothing keeps another thread from unloading that object meanwhile. Where `return_address` is one, nobody does: this
+// thread will return there. Where it is a word that wrong unwind information led to, which happens to lie in an object
+// that goes this very moment, we fault, as any C++ exception would that came the same way. (The kernel could be asked
+// to copy instead of reading: twenty system calls a row, of a kind that a sandbox may kill for.)
 CfiRow CompileCfiRow(uintptr_t return_address);
 
 }  // namespace allocline

@@ -37,6 +37,17 @@ INSTANTIATE_TEST_SUITE_P(Unloads, PluginTest,
                                            Way{"unseen", "_without_build_id"}),
                          [](const auto& way) { return std::string(way.param.how) + way.param.suffix; });
 
+TEST(ReloadTest, ThreadsAllocateWhileOthersUnloadCodeAndEveryStackIsRight) {
+  for (const char* verify : {"0", "1"}) {
+    SCOPED_TRACE(verify);
+    Recorded run = Record("traps/unloads_among_threads", {.env = {{"ALLOCLINE_VERIFY", verify}}});
+    ASSERT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
+    EXPECT_EQ(run.main().At("traps/lib_plugin_one.cc:6"), (Amount{30'000, 300, 30'000, 300}));
+    EXPECT_EQ(run.main().At("traps/lib_plugin_two.cc:8"), (Amount{30'000, 300, 30'000, 300}));
+    EXPECT_EQ(run.main().recording().header().different_stacks, 0);
+  }
+}
+
 // All stacks of the second converter are known from the first, which lay where it lies: no new node tells of the
 // unload.
 TEST(ReloadTest, AConverterThatLibcClosesIsNotTakenForTheNextAtItsPlace) {
