@@ -77,7 +77,8 @@ __attribute__((noinline)) void* AllocateOther(size_t bytes, const HookFrame* hoo
   return call();
 }
 
-template <int kDomain, PythonForm kForm, int kLayer, typename Call>
+// `kInline`: what follows the call is compiled into the hook, for those that most events come by.
+template <int kDomain, PythonForm kForm, int kLayer, bool kInline, typename Call>
 inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFrame* hook, Call call) {
   ThreadState* state = Tracer::this_thread;
   if (kLayer != 0 || __builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {  // an outer layer is rare
@@ -85,7 +86,7 @@ inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFra
   }
   Tracer::EnterPython(state, hook);
   void* block = call();
-  return g_tracer.OnPythonAlloc<kForm>(state, block, bytes, hook);
+  return kInline ? g_tracer.OnPythonAlloc<kForm>(state, block, bytes, hook) : Record<kForm>(state, block, bytes, hook);
 }
 
 template <int kDomain, PythonForm kForm, int kLayer>
@@ -93,20 +94,20 @@ struct Hooks {
   static const Allocator& next() { return g_next[kDomain][kLayer]; }
 
   static void* Malloc(void*, size_t bytes) {
-    return Allocate<kDomain, kForm, kLayer>(bytes, HOOK_FRAME,
-                                            [bytes] { return next().malloc(next().context, bytes); });
+    return Allocate<kDomain, kForm, kLayer, kDomain != kRaw>(bytes, HOOK_FRAME,
+                                                             [bytes] { return next().malloc(next().context, bytes); });
   }
 
   static void* Calloc(void*, size_t count, size_t bytes_each) {
     // Python has seen to it that the product fits.
-    return Allocate<kDomain, kForm, kLayer>(count * bytes_each, HOOK_FRAME, [count, bytes_each] {
+    return Allocate<kDomain, kForm, kLayer, false>(count * bytes_each, HOOK_FRAME, [count, bytes_each] {
       return next().calloc(next().context, count, bytes_each);
     });
   }
 
   static void* Realloc(void*, void* old, size_t bytes) {
     const auto call = [old, bytes] { return next().realloc(next().context, old, bytes); };
-    if (old == nullptr) return Allocate<kDomain, kForm, kLayer>(bytes, HOOK_FRAME, call);
+    if (old == nullptr) return Allocate<kDomain, kForm, kLayer, false>(bytes, HOOK_FRAME, call);
     ThreadState* state = Tracer::this_thread;
     if (kDomain != kRaw && kLayer == 0 && __builtin_expect(state != nullptr && state->gate == Gate::kOpen, 1)) {
       Tracer::UsualPythonBlock taken;
