@@ -228,6 +228,14 @@ void RecordingWriter::Discard() {
   for (const TableShape& shape : kShapes) Empty(tables_[Index(shape.kind)]);
 }
 
+void RecordingWriter::Abandon() {
+  if (header_ != nullptr) Discard();
+  for (Table& table : tables_) {
+    if (table.base != nullptr) UnmapPages(table.base, table.reserved);
+    table.base = nullptr;
+  }
+}
+
 void RecordingWriter::Empty(Table& table) {
   sys::Mmap(table.base, table.reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED);
   table.capacity.store(0, std::memory_order_relaxed);

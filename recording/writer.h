@@ -33,6 +33,8 @@ class RecordingWriter {
   // Opens a new recording with all its tables empty. False if not even memory could be had: then there is nothing to
   // write to. If the directory refuses the file, the recording lives in a memfd and the header says so.
   bool Open(const Identity& identity);
+  // Of a tracer that cannot start: gives the file up, and every address. The writer is not used any more.
+  void Abandon();
 
   // In a forked child: (1) opens a file of its own, cheaply, while the child still has the rights to; the tables are
   // still the parent's and must not be written. (2) maps the child's tables over them: modules, nodes and sites as

@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "base/clock.h"
+#include "base/ladder_text.h"
 #include "base/unique_fd.h"
 #include "recording/sampling.h"
 #include "tools/byte_size.h"
@@ -35,6 +36,8 @@ struct RunFlags {
   bool start_stopped = false;
   bool verify = false;
   std::string sample, tracer_memory;  // empty: not asked for
+  std::string ladder, limit;          // the same
+  std::string limit_action = "kill";
   SummaryFlags summary;
 };
 
@@ -186,6 +189,13 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                    SizeOption("--sample", flags.sample, kLeastSampleInterval, kMostSampleInterval));
   ASSIGN_OR_RETURN(const uint64_t tracer_memory,
                    SizeOption("--tracer-memory", flags.tracer_memory, kLeastTracerMemory, kMostSampleInterval));
+  ASSIGN_OR_RETURN(const uint64_t limit, SizeOption("--limit", flags.limit, kLeastLimit, kMostSampleInterval));
+  if (uint8_t rungs[format::kMaxRungs]; !flags.ladder.empty() && !ParseLadder(flags.ladder.c_str(), rungs)) {
+    return WithExitCode(ExitCode::kRunFailed,
+                        absl::InvalidArgumentError(
+                            fmt::format("--ladder {}: expected off, or at most {} percents from 1 to 99, as in {}",
+                                        flags.ladder, format::kMaxRungs, kDefaultLadderText)));
+  }
   ASSIGN_OR_RETURN(const std::string file, FindProgram(flags.program.front()));
   const std::string library = TracerFor(file);
   const OutputDirectory output = PrepareOutputDirectory(flags.output_directory);
@@ -197,6 +207,9 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                                    .start_stopped = flags.start_stopped,
                                    .verify = flags.verify,
                                    .tracer_memory = tracer_memory,
+                                   .ladder = flags.ladder,
+                                   .limit = limit,
+                                   .kill_at_limit = flags.limit_action == "kill",
                                    .sample_interval = sample_interval};
 
   SignalRelay relay;
@@ -232,9 +245,19 @@ int RunMain(Arguments arguments) {
   app.add_option("--tracer-memory", flags.tracer_memory,
                  "what the tracer may hold before it samples (default: 2% of the container's limit, at least 32M)")
       ->type_name("BYTES");
+  app.add_option("--ladder", flags.ladder,
+                 fmt::format("percents of the container's limit at which snapshots are taken, or off (default: {})",
+                             kDefaultLadderText))
+      ->type_name("PERCENT,...");
+  app.add_option("--limit", flags.limit, "stand in for the limit of a container: end a process that comes to it")
+      ->type_name("BYTES");
+  app.add_option("--limit-action", flags.limit_action, "what --limit does: kill, or report and go on")
+      ->check(CLI::IsMember({"kill", "report"}))
+      ->type_name("kill|report")
+      ->capture_default_str();
   app.add_flag("--verify", flags.verify, "take every stack by libunwind too, and end with 124 if one differs (slow)");
   const std::string group = "Summary";
-  app.add_option("-n,--limit", flags.summary.lines, "how many lines")
+  app.add_option("-n,--lines", flags.summary.lines, "how many lines")
       ->type_name("N")
       ->group(group)
       ->capture_default_str();

@@ -123,6 +123,11 @@ std::vector<std::string> TracedEnvironment(const TracerSettings& settings) {
     if (settings.start_stopped) ours.push_back("ALLOCLINE_START=0");
     if (settings.verify) ours.push_back("ALLOCLINE_VERIFY=1");
     if (settings.tracer_memory != 0) ours.push_back(fmt::format("ALLOCLINE_TRACER_MEMORY={}", settings.tracer_memory));
+    if (!settings.ladder.empty()) ours.push_back("ALLOCLINE_LADDER=" + settings.ladder);
+    if (settings.limit != 0) {
+      ours.push_back(fmt::format("ALLOCLINE_LIMIT={}", settings.limit));
+      ours.push_back(fmt::format("ALLOCLINE_LIMIT_ACTION={}", settings.kill_at_limit ? "kill" : "report"));
+    }
     if (settings.sample_interval != 0) ours.push_back(fmt::format("ALLOCLINE_SAMPLE={}", settings.sample_interval));
   }
   std::vector<std::string> result;

@@ -37,6 +37,9 @@ struct TracerSettings {
   bool start_stopped = false;
   bool verify = false;
   uint64_t tracer_memory = 0;    // 0: the default, or as $ALLOCLINE_TRACER_MEMORY says
+  std::string ladder;            // as base/ladder_text.h has it; empty: the default, or as $ALLOCLINE_LADDER says
+  uint64_t limit = 0;            // 0: none, or as $ALLOCLINE_LIMIT says
+  bool kill_at_limit = false;    // what comes with `limit`
   uint64_t sample_interval = 0;  // 0: every block is recorded, or as $ALLOCLINE_SAMPLE says
 };
 // Our environment with the tracer's settings in it, as "NAME=value"; LD_PRELOAD and PYTHONPATH keep what they held.

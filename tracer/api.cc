@@ -106,6 +106,11 @@ int LookupPythonFurther(const void* object, uint32_t skip, allocline_python_bloc
 
 int LookupPython(const void* object, allocline_python_block* out) { return LookupPythonFurther(object, 0, out); }
 
+int Checkpoint(const char* label, uint64_t rows) {
+  return TakeSnapshot(label, rows, format::SnapshotKind::kCheckpoint);
+}
+int TakeLabelled(const char* label, uint64_t rows) { return TakeSnapshot(label, rows); }
+
 int Track(uint32_t domain, uintptr_t block, size_t bytes) { return g_tracer.Track(domain, block, bytes, HOOK_FRAME); }
 int Untrack(uint32_t domain, uintptr_t block) { return g_tracer.Untrack(domain, block); }
 const char* RecordingPath() { return g_tracer.ready() ? g_tracer.recording().path() : ""; }
@@ -116,7 +121,7 @@ constexpr allocline_api kApi = {
     Start,
     Stop,
     Clear,
-    TakeSnapshot,
+    TakeLabelled,
     TracedMemory,
     ResetPeak,
     TracerMemory,
@@ -130,6 +135,7 @@ constexpr allocline_api kApi = {
     TracesPython,
     LookupPython,
     LookupPythonFurther,
+    Checkpoint,
 };
 
 }  // namespace

@@ -58,8 +58,21 @@ __attribute__((constructor)) void StartTracer(int, char** argv, char** environme
       NoteBadSetting("ALLOCLINE_SAMPLE", g_settings.bad_sample,
                      " is no number of bytes from 4K to 1024G: every block is recorded.\n");
     }
+    if (g_settings.bad_ladder != nullptr) {
+      NoteBadSetting("ALLOCLINE_LADDER", g_settings.bad_ladder,
+                     " is neither off nor percents from 1 to 99, 16 at most: 50,70,80,90,95 are taken.\n");
+    }
+    if (g_settings.bad_limit != nullptr) {
+      NoteBadSetting("ALLOCLINE_LIMIT", g_settings.bad_limit,
+                     " is no number of bytes from 4M on: no limit is emulated.\n");
+    }
+    if (g_settings.bad_limit_action != nullptr) {
+      NoteBadSetting("ALLOCLINE_LIMIT_ACTION", g_settings.bad_limit_action,
+                     " is neither kill nor report: the limit is only reported.\n");
+    }
   } else {
     NoteCannotStart(g_tracer.recording());
+    ReleaseLibunwind();
   }
   errno = saved;
 }

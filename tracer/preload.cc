@@ -24,7 +24,7 @@ size_t AtLeast(size_t bytes, const NextAllocator* next) {
 }
 
 inline __attribute__((always_inline)) void* Recorded(void* block, size_t bytes, const allocline::HookFrame* hook) {
-  return __builtin_expect(block != nullptr, 1) ? g_tracer.OnAlloc(block, bytes, hook) : nullptr;
+  return __builtin_expect(block != nullptr, 1) ? g_tracer.OnAlloc(block, bytes, hook) : g_tracer.OnFailedAlloc(bytes);
 }
 
 // realloc of a block of the boot arena: its new home is the real allocator.
@@ -50,6 +50,7 @@ inline __attribute__((always_inline)) void* Reallocate(void* old, size_t bytes, 
       g_tracer.Charge(record);
     } else {
       g_tracer.PutBack(old, record);
+      g_tracer.OnFailedAlloc(bytes);
     }
     return nullptr;
   }
@@ -110,6 +111,7 @@ ALLOCLINE_HOOK int posix_memalign(void** out, size_t alignment, size_t bytes) {
   void* block = nullptr;
   const int error = next->posix_memalign(&block, alignment, AtLeast(bytes, next));
   if (error == 0) *out = Recorded(block, bytes, HOOK_FRAME);
+  if (__builtin_expect(error == ENOMEM, 0)) g_tracer.NoteFailedAlloc(bytes);
   return error;
 }
 

@@ -22,6 +22,13 @@ namespace {
 
 bool Recording() { return g_tracer.ready() && g_tracer.settings().record_mmap; }
 
+// Memory that the program takes from the kernel itself, and means to write: address space alone costs nothing.
+bool IsLarge(size_t bytes, int protection, int flags) {
+  constexpr size_t kLarge = 1 << 20;
+  return bytes >= kLarge && (flags & (MAP_ANONYMOUS | MAP_NORESERVE)) == MAP_ANONYMOUS &&
+         (protection & PROT_WRITE) != 0;
+}
+
 void* WithErrno(void* result) {
   if (!sys::IsError(result)) return result;
   errno = static_cast<int>(-reinterpret_cast<long>(result));
@@ -57,6 +64,13 @@ ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, i
   if (start != MAP_FAILED && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED) NoteGone(hint, bytes);
   if (replaces) g_tracer.AfterUnmap(hint, bytes, start != MAP_FAILED);
   if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
+  if (__builtin_expect(IsLarge(bytes, protection, flags), 0)) {
+    if (start != MAP_FAILED) {
+      g_tracer.OnLargeMapping(bytes);
+    } else {
+      g_tracer.OnFailedAlloc(bytes);
+    }
+  }
   return start;
 }
 ALLOCLINE_HOOK void* mmap64(void* hint, size_t bytes, int protection, int flags, int fd, off64_t offset)

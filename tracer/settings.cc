@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/auxv.h>
 
+#include "base/ladder_text.h"
 #include "base/raw_syscall.h"
 #include "base/text.h"
 #include "recording/sampling.h"
@@ -95,6 +96,23 @@ void Settings::Read(char** environment, const char* argv0) {
       bad_memory = memory;
     }
   }
+  const char* rungs = Find(environment, "ALLOCLINE_LADDER");
+  if (rungs == nullptr || rungs[0] == '\0') rungs = kDefaultLadderText;
+  if (!ParseLadder(rungs, ladder)) {
+    bad_ladder = rungs;
+    ParseLadder(kDefaultLadderText, ladder);
+  }
+  const char* wanted_limit = Find(environment, "ALLOCLINE_LIMIT");
+  if (wanted_limit != nullptr && wanted_limit[0] != '\0') {
+    limit = ParseSize(wanted_limit);
+    if (limit < kLeastLimit) {
+      limit = 0;
+      bad_limit = wanted_limit;
+    }
+  }
+  const char* action = Find(environment, "ALLOCLINE_LIMIT_ACTION");
+  kill_at_limit = Is(action, "kill");
+  if (action != nullptr && action[0] != '\0' && !kill_at_limit && !Is(action, "report")) bad_limit_action = action;
 #ifdef ALLOCLINE_FAULT_POINTS
   const char* fault = Find(environment, "ALLOCLINE_FAULT");
   g_fault = Is(fault, "row")      ? Fault::kWrongRow

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "recording/format.h"
+
 namespace allocline {
 
 struct Settings {
@@ -17,9 +19,16 @@ struct Settings {
   bool verify = false;           // ALLOCLINE_VERIFY=1
   uint64_t sample_interval = 0;  // ALLOCLINE_SAMPLE=BYTES, K, M and G understood: 0 records every block
 
+  uint8_t ladder[format::kMaxRungs] = {};  // ALLOCLINE_LADDER=50,70,80,90,95, or off
+  uint64_t limit = 0;                      // ALLOCLINE_LIMIT=BYTES: stands for the limit of a container; 0: none
+  bool kill_at_limit = false;              // ALLOCLINE_LIMIT_ACTION=kill; or report
+
   uint64_t tracer_memory = 0;        // ALLOCLINE_TRACER_MEMORY=BYTES; 0: the default
   const char* bad_memory = nullptr;  // what it was, where that is no size
   const char* bad_sample = nullptr;  // what ALLOCLINE_SAMPLE was, where that is no interval
+  const char* bad_ladder = nullptr;
+  const char* bad_limit = nullptr;
+  const char* bad_limit_action = nullptr;
 
   void Read(char** environment, const char* argv0);
 };

@@ -15,7 +15,9 @@ namespace {
 using format::ChunkOwner;
 using format::Counter;
 using format::CounterChunk;
+using format::SnapshotKind;
 using format::SnapshotRecord;
+using format::SnapshotTail;
 using format::TableKind;
 
 SpinLock g_lock;
@@ -39,6 +41,12 @@ class Totals {
   }
   void Zero() {
     if (totals_ != nullptr) memset(static_cast<void*>(totals_), 0, capacity_ * sizeof(Counter));
+  }
+  // What a larger one would take beside this.
+  uint64_t BytesToReserve(uint32_t sites) const {
+    uint64_t capacity = capacity_ == 0 ? 128 : capacity_;
+    while (capacity < sites) capacity *= 2;
+    return capacity == capacity_ ? 0 : RoundUpToPage(capacity * sizeof(Counter));
   }
   uint64_t bytes() const { return RoundUpToPage(LoadRelaxed(capacity_) * sizeof(Counter)); }
   Counter& operator[](uint32_t site) { return totals_[site]; }
@@ -83,6 +91,26 @@ bool Same(const Counter& a, const Counter& b) {
          a.freed_bytes == b.freed_bytes && a.freed_blocks == b.freed_blocks;
 }
 
+// Which checkpoints are kept.
+class CheckpointSieve {
+ public:
+  bool Pass() { return asked_++ % distance_ == 0; }
+  // It was kept, in so many bytes.
+  void Keep(uint64_t bytes, uint64_t budget) {
+    used_ += bytes;
+    if (used_ < (distance_ == 1 ? budget / 4 : budget / 16)) return;
+    used_ = 0;
+    distance_ *= 2;
+  }
+
+ private:
+  uint64_t asked_ = 0;
+  uint64_t distance_ = 1;  // a power of two
+  uint64_t used_ = 0;      // bytes of those kept at this distance
+};
+
+CheckpointSieve g_checkpoints;  // guarded by g_lock
+
 struct Payload {
   uint32_t entries = 0;
   uint64_t bytes = 0;
@@ -109,16 +137,28 @@ Payload Encode(uint32_t sites, unsigned char* out) {
   return payload;
 }
 
+// Counts a checkpoint that is asked for.
+bool IsLeftOut() {
+  format::FileHeader& header = g_tracer.recording().header();
+  AddRelaxed(header.checkpoints, 1u);
+  SpinLockHolder lock(g_lock);
+  if (!lock.held() || g_checkpoints.Pass()) return false;
+  AddRelaxed(header.checkpoints_left_out, 1u);
+  return true;
+}
+
 }  // namespace
 
-int TakeSnapshot(const char* label, uint64_t rows) {
+int TakeSnapshot(const char* label, uint64_t rows, SnapshotKind kind) {
   if (!g_tracer.EnsureOwnRecording() || !g_tracer.active()) return ENODATA;
+  if (kind == SnapshotKind::kCheckpoint && IsLeftOut()) return 0;
+  // Before the lock is taken: a reading may pass a rung of the ladder, and that takes a snapshot of its own.
+  if (kind != SnapshotKind::kRung && kind != SnapshotKind::kTooLargeRequest) g_tracer.Sample();
   SpinLockHolder lock(g_lock);
   if (!lock.held()) return EBUSY;
   RecordingWriter& recording = g_tracer.recording();
   const uint32_t sites = g_tracer.sites().site_count();
   if (!g_before.Reserve(sites) || !g_now.Reserve(sites)) return ENOMEM;
-  g_tracer.Sample();
   int64_t live = 0;
   uint64_t peak = 0;
   g_tracer.TracedMemory(&live, &peak);
@@ -126,7 +166,8 @@ int TakeSnapshot(const char* label, uint64_t rows) {
   const Payload payload = Encode(sites, nullptr);
   size_t label_bytes = label == nullptr ? 0 : strlen(label);
   if (label_bytes > format::kMaxLabelBytes) label_bytes = format::kMaxLabelBytes;
-  const uint64_t bytes = (sizeof(SnapshotRecord) + label_bytes + payload.bytes + 7) & ~uint64_t{7};
+  const uint64_t padded = (sizeof(SnapshotRecord) + label_bytes + payload.bytes + 7) & ~uint64_t{7};
+  const uint64_t bytes = padded + sizeof(SnapshotTail);
   auto* record = static_cast<SnapshotRecord*>(recording.Reserve(TableKind::kSnapshots, bytes));
   if (record == nullptr) return ENOSPC;
   const format::FileHeader& header = recording.header();
@@ -143,17 +184,27 @@ int TakeSnapshot(const char* label, uint64_t rows) {
   auto* tail = reinterpret_cast<unsigned char*>(record + 1);
   if (label_bytes != 0) memcpy(tail, label, label_bytes);
   Encode(sites, tail + label_bytes);
+  auto* last = reinterpret_cast<SnapshotTail*>(reinterpret_cast<std::byte*>(record) + padded);
+  last->kind = static_cast<uint32_t>(kind);
   StoreRelease(record->record_bytes, bytes);  // the tag: pairs with the reader
   const Totals done = g_before;
   g_before = g_now;
   g_now = done;
+  if (kind == SnapshotKind::kCheckpoint) g_checkpoints.Keep(bytes, LoadRelaxed(header.tracer_budget_bytes));
   return 0;
 }
 
 uint64_t SnapshotPrivateBytes() { return g_before.bytes() + g_now.bytes(); }
 
+uint64_t SnapshotNeeds() {
+  const uint32_t sites = g_tracer.sites().site_count();
+  return g_before.BytesToReserve(sites) + g_now.BytesToReserve(sites) + sizeof(SnapshotRecord) +
+         uint64_t{sites} * (kMaxVarintBytes / 2 * 5);
+}
+
 void ForgetSnapshots() {
   g_lock.Reset();
+  g_checkpoints = {};
   g_before.Zero();
 }
 

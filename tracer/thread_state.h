@@ -50,6 +50,7 @@ struct ThreadState {
   PythonThread* python;        // null before the first event that asks for frames of Python
   Gate gate_behind;            // kOpen or kSampled, while the gate is kTimed
   EventTimer timer;
+  int64_t last_share;  // what the thread published last (Tracer::Flush)
   uint32_t record_index;
   int tid;
   ThreadState* next;  // of all states of the process

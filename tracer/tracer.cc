@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <string.h>
 
-#include "base/cgroup.h"
 #include "base/clock.h"
 #include "base/pages.h"
 #include "tracer/fault_points.h"
@@ -68,13 +67,17 @@ bool Tracer::Start(const Settings& settings) {
   threads_.Init(&recording_);
   peak_copier_.Init(&recording_);
   modules_.Init(&recording_, settings.executable, [](const link_map* object) { g_tracer.OnNewObject(object); });
-  if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) || !InitOrphans())
+  if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) ||
+      !timeline_.Init(&recording_) || !InitOrphans()) {
+    recording_.Abandon();  // the program needs the addresses
     return false;
+  }
   mode_.store((settings.start_stopped ? kStopped : 0) | (settings.verify ? kVerifies : 0), std::memory_order_relaxed);
   if (settings.sample_interval != 0) BeginSampling(settings.sample_interval, 0);
-  Sample();
+  StartWatching();
   InitBudget(settings.tracer_memory);
   ready_.store(true, std::memory_order_release);
+  Sample();
   return true;
 }
 
@@ -508,42 +511,9 @@ void Tracer::Flush(ThreadState* state) {
   }
   const int64_t live = before + share;
   if (__builtin_expect(peak_copier_.IsDue(live), 0)) peak_copier_.Copy(live, sites_.site_count());
-  const int64_t moved = live - sampled_live_.load(std::memory_order_relaxed);
-  const int64_t step = live / 32 > (1 << 20) ? live / 32 : (1 << 20);
-  // Not more often than every 20 ms: a program may take and give back a large buffer in a loop.
-  if ((moved > step || moved < -step) && MonotonicNow() - LoadRelaxed(header.sample_monotonic_ns) > 20'000'000) {
-    sampled_live_.store(live, std::memory_order_relaxed);
-    state->stack.own_stack()->Call([this] { Sample(); });
-    ThreadStates::RefreshName(state);
-  }
+  NoteGrowth(state, live, share);
   NoteTrouble(recording_);
   CheckBudget();
-}
-
-void Tracer::Sample() {
-  if (sampling_.exchange(true, std::memory_order_acquire)) return;  // another thread is at it
-  format::FileHeader& header = recording_.header();
-  char statm[128];
-  const long fd = sys::Open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  if (!sys::IsError(fd)) {
-    const long n = sys::Read(static_cast<int>(fd), statm, sizeof statm - 1);
-    sys::Close(static_cast<int>(fd));
-    statm[n > 0 ? n : 0] = '\0';
-    const char* p = strchr(statm, ' ');
-    uint64_t pages = 0;
-    for (p = p == nullptr ? statm : p + 1; *p >= '0' && *p <= '9'; ++p)
-      pages = pages * 10 + static_cast<uint64_t>(*p - '0');
-    StoreRelaxed(header.rss_bytes, pages * kPage);
-  }
-  const ContainerMemory container = ReadContainerMemory(0);
-  StoreRelaxed(header.container_usage_bytes, container.usage_bytes);
-  StoreRelaxed(header.container_limit_bytes, container.limit_bytes);
-  StoreRelaxed(header.tracer_private_bytes, TracerMemory());
-  StoreRelaxed(header.pointer_map_bytes, blocks_.leaf_bytes() + pages_.leaf_bytes() + samples_.leaf_bytes() +
-                                             python_blocks_.leaf_bytes() + python_others_.leaf_bytes());
-  StoreRelaxed(header.sample_monotonic_ns, MonotonicNow());
-  AskForPythonCheck();
-  sampling_.store(false, std::memory_order_release);
 }
 
 void Tracer::TracedMemory(int64_t* live, uint64_t* peak) {
@@ -698,6 +668,9 @@ void Tracer::BecomeChild() {
   clearing_.store(0, std::memory_order_relaxed);
   ForgetSnapshots();
   peak_copier_.InitAfterFork();
+  timeline_.InitAfterFork();
+  ladder_.InitAfterFork(MonotonicNow());
+  failed_ = too_large_ = {};
   LibunwindAfterFork();
   OwnStack::ForgetAll();
   if (!have_file || !recording_.PopulateChild()) {
@@ -714,6 +687,7 @@ void Tracer::BecomeChild() {
   InheritLiveBlocks();
   OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateActive));
   StoreRelease(mark_->alive, kAlive);
+  Sample();
 }
 
 // The child's counters start with what was live in the parent: the child may free it. Taken from the pointer map, which

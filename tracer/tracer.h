@@ -19,7 +19,9 @@
 #include <cstdint>
 
 #include "base/atomic.h"
+#include "base/cgroup.h"
 #include "recording/writer.h"
+#include "tracer/ladder.h"
 #include "tracer/module_list.h"
 #include "tracer/path_table.h"
 #include "tracer/peak_copy.h"
@@ -31,6 +33,7 @@
 #include "tracer/settings.h"
 #include "tracer/site_table.h"
 #include "tracer/thread_state.h"
+#include "tracer/timeline.h"
 
 namespace allocline {
 
@@ -234,8 +237,14 @@ class Tracer {
   void BeforeUnload();
   void AfterUnload();
   void OnUnload();
-  // Reads RSS and the container's figures into the header.
+  // Reads RSS and the container's figures into the header and the timeline, and climbs the ladder (tracer_limit.cc).
   void Sample();
+  // The allocator gave no block, and errno says why. Gives null.
+  __attribute__((noinline, cold)) void* OnFailedAlloc(size_t bytes);
+  // So much was asked for, and there was no memory.
+  __attribute__((noinline, cold)) void NoteFailedAlloc(size_t bytes);
+  // The program mapped so much anonymous memory itself.
+  void OnLargeMapping(size_t bytes);
 
   RecordingWriter& recording() { return recording_; }
   SiteTable& sites() { return sites_; }
@@ -289,6 +298,19 @@ class Tracer {
   // --- what we may hold (tracer_budget.cc)
   void InitBudget(uint64_t wanted);  // 0: the default
   void CheckBudget();
+
+  // --- the container and its limit (tracer_limit.cc)
+  void StartWatching();
+  void NoteGrowth(ThreadState* state, int64_t live, int64_t share);
+  bool SampleIsDue(int64_t live, int64_t share) const;
+  uint32_t ReadFigures();
+  void NoteRequest(int64_t bytes);
+  void TakeRungs(uint32_t rungs);
+  struct RareSnapshots {
+    uint32_t taken;
+    uint64_t last_ns;
+  };
+  void TakeRarely(RareSnapshots* snapshots, const char* label, format::SnapshotKind kind);
 
   // --- while blocks are sampled (tracer_sampling.cc)
   // `more`: bits of mode_ that come with it.
@@ -466,6 +488,12 @@ class Tracer {
   SpinLock clear_lock_;
   std::atomic<int64_t> sampled_live_{0};
   std::atomic<bool> sampling_{false};
+  std::atomic<uint64_t> mapped_{0};  // by the program itself, since the last sample
+  // Used by the thread that made `sampling_` true.
+  Cgroup cgroup_;
+  Timeline timeline_;
+  Ladder ladder_;
+  RareSnapshots failed_{}, too_large_{};
 
   struct TrackedDomain {
     std::atomic<uint32_t> domain{0};

@@ -52,6 +52,7 @@ struct Libunwind {
 
 Libunwind g_unwind;
 std::atomic<bool> g_available{false};
+void* g_library = nullptr;
 std::atomic<bool> g_step_only{false};
 std::atomic<int> g_threads_inside{0};
 
@@ -152,6 +153,7 @@ int UnwindByStep(uintptr_t* out, int max) {
 bool InitLibunwind() {
   void* library = dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) return false;
+  g_library = library;
   Libunwind& u = g_unwind;
   const bool all = Bind(library, "unw_backtrace", u.backtrace) &&
                    Bind(library, ALLOCLINE_STRING(unw_tdep_getcontext), u.get_context) &&
@@ -176,6 +178,12 @@ bool InitLibunwind() {
   u.set_caching_policy(*u.local_addresses, UNW_CACHE_PER_THREAD);
   g_available.store(true, std::memory_order_release);
   return true;
+}
+
+void ReleaseLibunwind() {
+  g_available.store(false, std::memory_order_release);
+  if (g_library != nullptr) dlclose(g_library);
+  g_library = nullptr;
 }
 
 int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs,

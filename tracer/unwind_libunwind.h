@@ -14,6 +14,8 @@ namespace allocline {
 
 // Finds libunwind in the process. False: UnwindByLibunwind() gives the caller alone.
 bool InitLibunwind();
+// Of a tracer that could not start: a program that is so short of addresses needs those of libunwind itself.
+void ReleaseLibunwind();
 
 // Room for the frames of our own that a stack begins with.
 inline constexpr int kOwnFrames = 32;

@@ -77,6 +77,7 @@ struct allocline_api {
   /* The same, but for the `skip` most recent lines: lines[0] is the one they lead on to. For blocks deeper than
    * ALLOCLINE_BLOCK_FRAMES. */
   int (*lookup_python_further)(const void* object, uint32_t skip, struct allocline_python_block* out);
+  int (*checkpoint)(const char* label, uint64_t rows);
 };
 
 /* The tracer in this process, or NULL. Looked for once: a tracer cannot come later. */
@@ -121,6 +122,18 @@ static inline void allocline_clear(void) {
 static inline int allocline_take_snapshot(const char* label) {
   const struct allocline_api* api = allocline_find();
   return api != NULL ? api->take_snapshot(label, ALLOCLINE_ROWS_NOT_GIVEN) : ENODATA;
+}
+
+/* Keeps what is live now and how far the program has come: `rows` units of work done since it began
+ * (ALLOCLINE_ROWS_NOT_GIVEN if it does not count), under `label` (as above; NULL or "" for none). For calls in a loop:
+ * with ten thousand places that hold memory it takes less than 2 ms, and when checkpoints have taken much room in the
+ * recording, only each second is kept, then each fourth, and so on; one that is left out is no error. ENOSPC, ENOMEM:
+ * no room for it. `allocline growth RECORDING` reads them. */
+static inline int allocline_checkpoint(const char* label, uint64_t rows) {
+  const struct allocline_api* api = allocline_find();
+  if (api == NULL) return ENODATA;
+  if (api->size > offsetof(struct allocline_api, checkpoint)) return api->checkpoint(label, rows);
+  return api->take_snapshot(label, rows); /* a tracer from before there were checkpoints */
 }
 
 /* Live bytes now, and the highest they were since start, clear or reset_peak. Both 0 when not tracing. With several

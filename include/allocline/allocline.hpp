@@ -19,6 +19,9 @@ inline int Start() { return allocline_start(); }
 inline void Stop() { allocline_stop(); }
 inline void Clear() { allocline_clear(); }
 inline int TakeSnapshot(const char* label) { return allocline_take_snapshot(label); }
+inline int Checkpoint(const char* label, uint64_t rows = ALLOCLINE_ROWS_NOT_GIVEN) {
+  return allocline_checkpoint(label, rows);
+}
 inline TracedBytes TracedMemory() {
   TracedBytes bytes;
   allocline_traced_memory(&bytes.current, &bytes.peak);

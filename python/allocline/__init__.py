@@ -148,13 +148,15 @@ def get_object_traceback(obj: object) -> Optional[Traceback]:
 
 def checkpoint(label: str, rows: Optional[int] = None) -> bool:
     """Keeps what is live now under `label`, for `allocline top RECORDING@LABEL` and `allocline diff`; with `rows`, how
-    many units of work the program has done by now. False if it was not kept: nothing is traced, or there is no room."""
+    many units of work the program has done by now. Cheap enough for a loop: when checkpoints have taken much room in the
+    recording, only some are kept. False if nothing is traced, or there is no room at all."""
     if not is_tracing():
         return False
     if rows is not None and not 0 <= rows < _tracer.ROWS_NOT_GIVEN:
         raise ValueError("rows must be a count, not %r" % (rows,))
     with _unseen:
-        return _tracer.table.take_snapshot(_text(label), _tracer.ROWS_NOT_GIVEN if rows is None else rows) == 0
+        keep = getattr(_tracer.table, "checkpoint", _tracer.table.take_snapshot)  # a tracer may be older
+        return keep(_text(label), _tracer.ROWS_NOT_GIVEN if rows is None else rows) == 0
 
 
 def log_memory_usage(label: str) -> bool:

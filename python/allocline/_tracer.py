@@ -52,6 +52,7 @@ def _find() -> Optional[Any]:
             ("traces_python", quick(ctypes.c_int)),
             ("lookup_python", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)),
             ("lookup_python_further", quick(ctypes.c_int, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_void_p)),
+            ("checkpoint", long(ctypes.c_int, ctypes.c_char_p, ctypes.c_uint64)),
         ]
 
     get.restype = ctypes.POINTER(Table)

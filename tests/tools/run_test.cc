@@ -71,7 +71,7 @@ TEST_F(RunTest, TheProgramsOptionsAreNotTakenForOurs) {
   EXPECT_EQ(Run({"-q", "--", "/bin/echo", "--", "-n", "--json", "top"}).out, "-- -n --json top\n");
   EXPECT_EQ(Run({"-q", "-n", "3", "/bin/echo", "--quiet"}).out, "--quiet\n");
   EXPECT_EQ(Run({"-n3", "-q", "/bin/echo", "x", "--", "y"}).out, "x -- y\n");
-  EXPECT_EQ(Run({"--limit=3", "-q", "echo", "run"}).out, "run\n");
+  EXPECT_EQ(Run({"--lines=3", "-q", "echo", "run"}).out, "run\n");
 }
 
 TEST_F(RunTest, TheProgramSeesTheTracerInFrontOfOtherPreloads) {
