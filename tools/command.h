@@ -50,6 +50,7 @@ int SnapshotMain(Arguments arguments);
 int InfoMain(Arguments arguments);
 int GrowthMain(Arguments arguments);
 int CheckMain(Arguments arguments);
+int TimelineMain(Arguments arguments);
 
 // Marks an error with the exit code it ends the command with; an unmarked one ends it with kUnreadable. Ok stays Ok.
 absl::Status WithExitCode(ExitCode code, absl::Status status);

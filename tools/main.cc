@@ -19,6 +19,7 @@ constexpr Command kCommands[] = {
     {"growth", "show how every line's memory grows from checkpoint to checkpoint", GrowthMain},
     {"check", "check whether a recording keeps its memory budgets", CheckMain},
     {"snapshot", "keep the present state of a recording or a running process", SnapshotMain},
+    {"timeline", "show what a process and its container held over time", TimelineMain},
     {"info", "show what a recording knows, and what it could not see", InfoMain},
 };
 
