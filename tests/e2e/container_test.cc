@@ -19,6 +19,7 @@
 
 #include "base/cgroup.h"
 #include "recording/reader.h"
+#include "tests/support/memory_cgroup.h"
 #include "tests/support/paths.h"
 #include "tests/support/record.h"
 #include "tests/tools/cli.h"
@@ -74,38 +75,19 @@ uint64_t LiveOf(const Recording& recording, std::string_view label) {
 
 // ---------------------------------------------------------------- a real one
 
-// A group of the memory controller, version 1, below the test's own.
 class RealContainerTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const Cgroup own = FindCgroup(0);
-    if (own.version != CgroupVersion::kV1) GTEST_SKIP() << "needs a memory cgroup of version 1";
-    group_ = std::string(own.directory) + "/allocline-container-test-" + std::to_string(getpid());
-    if (mkdir(group_.c_str(), 0755) != 0) {
-      const std::string why = strerror(errno);
-      group_.clear();
-      GTEST_SKIP() << "needs to make a cgroup in " << own.directory << ": " << why;
-    }
-    std::ofstream(group_ + "/memory.limit_in_bytes") << kLimit;
-  }
-  void TearDown() override {
-    if (!group_.empty()) rmdir(group_.c_str());
-  }
-  std::function<void()> EntersGroup() const {
-    return [procs = group_ + "/cgroup.procs"] {
-      const int fd = open(procs.c_str(), O_WRONLY | O_CLOEXEC);
-      if (fd < 0 || write(fd, "0", 1) != 1) _exit(99);
-      close(fd);
-    };
+    if (!container_.why_not().empty()) GTEST_SKIP() << container_.why_not();
   }
 
   static constexpr uint64_t kLimit = 256 * kMebibyte;
-  std::string group_;
+  MemoryCgroup container_{kLimit};
   TempDir directory_;
 };
 
 TEST_F(RealContainerTest, AProcessThatTheKernelKillsLeavesASnapshotOfEachRungAndPointsUpToTheEnd) {
-  const Climb climb = RunWay(directory_.path(), {"grow", "65536"}, {}, EntersGroup());
+  const Climb climb = RunWay(directory_.path(), {"grow", "65536"}, {}, container_.Enters());
   EXPECT_EQ(climb.outcome.Ending(), "signal 9 (Killed)") << climb.outcome.err;
   ASSERT_EQ(climb.recordings.size(), 1u);
   const Recording& recording = climb.main();
@@ -127,9 +109,9 @@ TEST_F(RealContainerTest, AProcessThatTheKernelKillsLeavesASnapshotOfEachRungAnd
 
   const format::FileHeader& header = recording.header();
   EXPECT_EQ(header.container_version, 1u);
-  EXPECT_EQ(header.container_path, group_);
+  EXPECT_EQ(header.container_path, container_.directory());
   EXPECT_EQ(header.oom_kills_at_start, 0u);
-  EXPECT_THAT(ReadFile(group_ + "/memory.oom_control"), HasSubstr("oom_kill 1\n"));
+  EXPECT_THAT(ReadFile(container_.directory() + "/memory.oom_control"), HasSubstr("oom_kill 1\n"));
   EXPECT_EQ(header.rungs_left_out, 0u);
   EXPECT_LT(recording.file_bytes(), 1 * kMebibyte);  // it is charged to the container, too
   const Outcome plot = Allocline({"timeline", recording.path()}, {{"LC_ALL", "C.UTF-8"}});
@@ -143,7 +125,7 @@ TEST_F(RealContainerTest, ARecordingInsideOfTheSmallContainerTakesNextToNothingO
   if (statfs("/dev/shm", &file_system) != 0 || file_system.f_type != TMPFS_MAGIC) GTEST_SKIP() << "needs a tmpfs";
   std::string directory = "/dev/shm/allocline-container-test-XXXXXX";
   ASSERT_NE(mkdtemp(directory.data()), nullptr);
-  const Climb climb = RunWay(directory, {"grow", "1024"}, {}, EntersGroup());
+  const Climb climb = RunWay(directory, {"grow", "1024"}, {}, container_.Enters());
   EXPECT_EQ(climb.outcome.Ending(), "signal 9 (Killed)") << climb.outcome.err;
   EXPECT_EQ(LabelsOf(climb.main(), SnapshotKind::kRung).size(), 5u);
   EXPECT_LT(climb.main().file_bytes(), 1 * kMebibyte);
@@ -152,7 +134,7 @@ TEST_F(RealContainerTest, ARecordingInsideOfTheSmallContainerTakesNextToNothingO
 
 TEST_F(RealContainerTest, TheRungsOfAnEmulatedLimitBelowTheRealOneReferToIt) {
   const Climb climb = RunWay(directory_.path(), {"grow", "65536"},
-                             {{"ALLOCLINE_LIMIT", "64M"}, {"ALLOCLINE_LIMIT_ACTION", "kill"}}, EntersGroup());
+                             {{"ALLOCLINE_LIMIT", "64M"}, {"ALLOCLINE_LIMIT_ACTION", "kill"}}, container_.Enters());
   EXPECT_EQ(climb.outcome.Ending(), "signal 9 (Killed)");
   EXPECT_TRUE(climb.main().header().state & format::kStateEndedItself);
   const RecordedSnapshot& last = climb.main().snapshots().back();
@@ -162,7 +144,8 @@ TEST_F(RealContainerTest, TheRungsOfAnEmulatedLimitBelowTheRealOneReferToIt) {
 }
 
 TEST_F(RealContainerTest, GrowthOfANeighbourInTheContainerPassesARungOfTheProcess) {
-  const Climb climb = RunWay(directory_.path(), {"neighbour", std::to_string(150 * kMebibyte)}, {}, EntersGroup());
+  const Climb climb =
+      RunWay(directory_.path(), {"neighbour", std::to_string(150 * kMebibyte)}, {}, container_.Enters());
   EXPECT_TRUE(climb.outcome.ok()) << climb.outcome.Ending();
   const auto parent = std::find_if(climb.recordings.begin(), climb.recordings.end(), [](const Recording& recording) {
     return (recording.header().flags & format::kFlagForked) == 0;
