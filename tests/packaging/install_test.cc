@@ -56,7 +56,7 @@ TEST_F(InstalledPrefixTest, HoldsWhatTheReadmeSays) {
        {"bin/allocline", "include/allocline/allocline.h", "include/allocline/allocline.hpp",
         "share/man/man1/allocline.1", "share/man/man1/allocline-run.1", "share/man/man1/allocline-top.1",
         "share/man/man1/allocline-diff.1", "share/man/man1/allocline-growth.1", "share/man/man1/allocline-check.1",
-        "share/man/man1/allocline-snapshot.1", "share/man/man1/allocline-info.1",
+        "share/man/man1/allocline-snapshot.1", "share/man/man1/allocline-info.1", "share/man/man1/allocline-timeline.1",
         "share/allocline/python/allocline/__init__.py", "share/allocline/python/pyproject.toml"}) {
     EXPECT_TRUE(std::filesystem::exists(prefix_ + "/" + file)) << file;
   }
