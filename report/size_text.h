@@ -20,6 +20,9 @@ std::string SignedSizeText(double bytes);  // always with a sign: "+0 B"
 
 // "1 block", "2 blocks": `noun` is the singular, its plural adds an s.
 std::string CountText(int64_t count, std::string_view noun);
+inline std::string CountText(uint64_t count, std::string_view noun) {
+  return CountText(static_cast<int64_t>(count), noun);
+}
 
 }  // namespace allocline
 

@@ -16,8 +16,6 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-Json KnownOrNull(uint64_t value) { return value == 0 ? Json(nullptr) : Json(value); }
-
 Json DropsJson(const ProfileSummary& summary) {
   Json drops = Json::array();
   for (uint32_t i = 0; i < summary.drops.size(); ++i) {

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "report/escape.h"
+#include "report/summary_json.h"
 
 namespace allocline {
 namespace {
@@ -29,7 +30,6 @@ std::string_view KindName(format::SnapshotKind kind) {
   return "unknown";
 }
 
-Json KnownOrNull(uint64_t value) { return value == 0 ? Json(nullptr) : Json(value); }
 std::string KnownOrEmpty(uint64_t value) { return value == 0 ? "" : fmt::format("{}", value); }
 
 Json FiguresJson(uint64_t elapsed_ns, const TimelinePoint& point) {

@@ -22,8 +22,6 @@ std::string Bytes(Integer bytes) {
   return SizeText(static_cast<double>(bytes));
 }
 
-std::string Counted(uint64_t count, std::string_view noun) { return CountText(static_cast<int64_t>(count), noun); }
-
 double Seconds(uint64_t ns) { return static_cast<double>(ns) / 1e9; }
 
 std::string Hex(std::string_view bytes) {
@@ -65,7 +63,7 @@ std::string RenderPython(const RecordingInfo& info) {
   return fmt::format(
       "python:    {}\n           {}, {} of code seen\n", text,
       info.summary.python_runtime.empty() ? "in an unknown file" : Printable(info.summary.python_runtime),
-      Counted(info.target->recording.codes().size(), "object"));
+      CountText(info.target->recording.codes().size(), "object"));
 }
 
 std::string RenderProcess(const RecordingInfo& info) {
@@ -80,8 +78,8 @@ std::string RenderProcess(const RecordingInfo& info) {
   text += fmt::format("traced:    live {} in {}, peak {}\n", Bytes(info.summary.live_bytes),
                       CountText(info.summary.live_blocks, "block"), Bytes(info.summary.peak_bytes));
   text += RenderDomains(info.summary) + RenderPython(info);
-  text += fmt::format("events:    {} of {}, {}\n", Counted(info.events.allocated_blocks, "allocation"),
-                      Bytes(info.events.allocated_bytes), Counted(info.events.freed_blocks, "free"));
+  text += fmt::format("events:    {} of {}, {}\n", CountText(info.events.allocated_blocks, "allocation"),
+                      Bytes(info.events.allocated_bytes), CountText(info.events.freed_blocks, "free"));
   return text;
 }
 
@@ -121,7 +119,7 @@ std::string RenderThreads(const RecordingInfo& info) {
   std::string text = fmt::format("\nthreads ({}):\n", info.threads.size());
   for (const ThreadInfo& thread : info.threads) {
     text += fmt::format("  {}: allocated {} in {}, freed {} in {}\n", ThreadName(*thread.thread),
-                        Bytes(thread.counters.allocated_bytes), Counted(thread.counters.allocated_blocks, "block"),
+                        Bytes(thread.counters.allocated_bytes), CountText(thread.counters.allocated_blocks, "block"),
                         Bytes(thread.counters.freed_bytes), thread.counters.freed_blocks);
   }
   return text;

@@ -7,11 +7,7 @@
 #include "tools/recording_files.h"
 
 namespace allocline {
-namespace {
-
-std::string Counted(uint64_t count, std::string_view noun) { return CountText(static_cast<int64_t>(count), noun); }
-
-}  // namespace
+namespace {}  // namespace
 
 Verification VerificationOf(const EndedRun& run) {
   Verification sum;
@@ -34,10 +30,10 @@ std::string VerificationText(const Verification& verification) {
     return "verify: no stack was compared: nothing was recorded, or libunwind gave no stacks";
   }
   if (verification.different == 0) {
-    return fmt::format("verify: {}{}, all as libunwind takes them", Counted(verification.stacks, "stack"), processes);
+    return fmt::format("verify: {}{}, all as libunwind takes them", CountText(verification.stacks, "stack"), processes);
   }
   return fmt::format("verify: {} of {}{} differ from libunwind's; `allocline info {}` shows the first{}",
-                     verification.different, Counted(verification.stacks, "stack"), processes,
+                     verification.different, CountText(verification.stacks, "stack"), processes,
                      Printable(verification.first_different),
                      verification.processes_different > 1
                          ? fmt::format(" (others are in {} more recordings)", verification.processes_different - 1)
