@@ -277,7 +277,7 @@ class PythonThread {
   struct Kept {
     PythonStack stack;
     Interned interned;  // what it is in the site table, under the domain of Python
-    Memo* memo;         // of its innermost frame; null if it has none
+    Memo* memo;         // where its innermost frame's was put, if that still is there; null if it has none
   };
   // Frames are told apart by addresses, and addresses are good for an epoch: its low bits are part of the key.
   static uint64_t KeyOf(const PythonLayout& layout, const PythonFrame& frame, uint32_t epoch) {

@@ -304,7 +304,9 @@ void* Tracer::OnPythonAllocOtherStack(ThreadState* state, void* block, size_t by
     last.site = sites_.SiteOf(last.node);
     last.counter = last.site == format::kOverflowSite ? nullptr : state->counters.At(last.site, recording_);
     if (last.counter == nullptr) return RecordPythonWithoutRoom(state, last.site, block, bytes);
-    if (python->now().memo != nullptr) python->now().memo->interned = last;
+    // Its place may be another frame's by now: one of the other stack that is kept.
+    PythonThread::Memo* memo = python->now().memo;
+    if (memo != nullptr && memo->interned.node == last.node) memo->interned = last;
   }
   return RecordPython(state, last.counter, last.site, block, bytes);
 }

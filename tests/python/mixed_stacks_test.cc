@@ -97,6 +97,26 @@ TEST_P(MixedStacksTest, FramesOfPythonStandAmongTheNativeOnesThatCallThem) {
   }
 }
 
+TEST_P(MixedStacksTest, AStackThatIsComeBackToIsNotTakenForWhatWasMetMeanwhile) {
+  for (const Python& python : pythons_) {
+    SCOPED_TRACE(python.path);
+    Recorded run = RecordCommand({.argv = {python.path, "-B", SourceDir() + "/tests/python/to_and_fro.py"}});
+    ASSERT_EQ(run.outcome.out, "36120\n") << run.outcome.err;
+    const Profile profile = run.main().Load();
+    int64_t blocks_inside = 0, bytes_inside = 0;
+    for (const Site& site : profile.sites()) {
+      const auto frames = profile.stacks().Frames(site.stack);
+      if (std::begin(frames) == std::end(frames)) continue;
+      const Location& innermost = profile.stacks().locations()[*std::begin(frames)];
+      if (!innermost.python || innermost.function != "inside") continue;
+      blocks_inside += site.live_blocks;
+      bytes_inside += site.live_bytes;
+    }
+    EXPECT_EQ(blocks_inside, 80);
+    EXPECT_EQ(bytes_inside, 80 * (33 + 1200));
+  }
+}
+
 // Empty: this one has none.
 std::string SharedLibraryOf(const Python& python) {
   const Outcome asked = RunProgram({.argv = {python.path, "-c",
