@@ -189,10 +189,13 @@ const format::CodeRecord* PythonCodes::Describe(const PythonLayout& layout, uint
   if (bytes > scratch_bytes_) {
     auto* larger = static_cast<std::byte*>(MapPages(RoundUpToPage(2 * bytes)));
     if (larger == nullptr) return nullptr;
-    if (scratch_ != nullptr) UnmapPages(scratch_, scratch_bytes_);
     private_bytes_.fetch_add(RoundUpToPage(2 * bytes) - scratch_bytes_, std::memory_order_relaxed);
-    scratch_ = larger;
-    scratch_bytes_ = RoundUpToPage(2 * bytes);
+    std::byte* const outgrown = scratch_;
+    const uint64_t outgrown_bytes = scratch_bytes_;
+    scratch_bytes_ = 0;  // another thread may fork at any time: what its child finds is mapped
+    StoreRelease(scratch_, larger);
+    StoreRelease(scratch_bytes_, RoundUpToPage(2 * bytes));
+    if (outgrown != nullptr) UnmapPages(outgrown, outgrown_bytes);
   }
   auto* record = reinterpret_cast<format::CodeRecord*>(scratch_);
   record->record_bytes = static_cast<uint32_t>(bytes);
@@ -247,10 +250,12 @@ bool PythonCodes::MakeRoomForContent() {
     while (larger[to].id_plus_one != 0) to = (to + 1) & (capacity - 1);
     larger[to] = contents_[i];
   }
-  if (contents_ != nullptr) UnmapPages(contents_, RoundUpToPage(content_capacity_ * sizeof(Content)));
   private_bytes_.fetch_add((capacity - content_capacity_) * sizeof(Content), std::memory_order_relaxed);
-  contents_ = larger;
-  content_capacity_ = capacity;
+  Content* const outgrown = contents_;
+  const uint64_t outgrown_bytes = RoundUpToPage(content_capacity_ * sizeof(Content));
+  StoreRelease(contents_, larger);  // as above. A fork in between costs the child a record twice
+  StoreRelease(content_capacity_, capacity);
+  if (outgrown != nullptr) UnmapPages(outgrown, outgrown_bytes);
   return true;
 }
 
