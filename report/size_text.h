@@ -20,7 +20,8 @@ std::string SignedSizeText(double bytes);  // always with a sign: "+0 B"
 
 // "1 block", "2 blocks": `noun` is the singular, its plural adds an s.
 std::string CountText(int64_t count, std::string_view noun);
-inline std::string CountText(uint64_t count, std::string_view noun) {
+template <std::integral Count>
+std::string CountText(Count count, std::string_view noun) {
   return CountText(static_cast<int64_t>(count), noun);
 }
 
