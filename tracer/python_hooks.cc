@@ -141,10 +141,17 @@ struct Hooks {
 
   static void Free(void*, void* block) {
     ThreadState* state = Tracer::this_thread;
-    if (kDomain == kRaw) g_tracer.OnRawPythonFree();
+    const bool ends = kDomain == kRaw && g_tracer.OnRawPythonFree();
     // Blocks of RAW are never pymalloc's.
     if (kDomain == kRaw || __builtin_expect(state == nullptr || !g_tracer.OnUsualPythonFree(state, block), 0)) {
       g_tracer.OnPythonFree(block);
+    }
+    if (kLayer > 0 && ends) {
+      // What we stand on top of may have been taken out meanwhile, and us with it: tracemalloc, whose lock is then
+      // gone.
+      Allocator present{};
+      g_api.get_allocator(kDomain, &present);
+      if (present.malloc != &Malloc) return present.free(present.context, block);
     }
     next().free(next().context, block);
   }

@@ -136,9 +136,12 @@ class Tracer {
     PythonBlockMap::PutBack(taken.place, taken.block, /*was_code=*/false);
   }
   void OnPythonFree(void* block);
-  // Before the RAW domain gives a block back, whose owner may be the interpreter that ends.
-  void OnRawPythonFree() {
-    if (__builtin_expect(g_python.is_finalizing != nullptr && g_python.is_finalizing() != 0, 0)) WaitForReaders();
+  // Before the RAW domain gives a block back, whose owner may be the interpreter that ends. True if it ends: this may
+  // have taken a while.
+  bool OnRawPythonFree() {
+    if (__builtin_expect(g_python.is_finalizing == nullptr || g_python.is_finalizing() == 0, 1)) return false;
+    WaitForReaders();
+    return true;
   }
   // For realloc, as TakeOut() and what follows it.
   struct PythonLeaving {

@@ -139,7 +139,8 @@ class SampledRunTest : public ::testing::Test {
   // What the rows of any report add up to, and what the header adds to that.
   static void ExpectToAddUp(const Profile& profile) {
     int64_t bytes = profile.summary().without_stack_bytes, blocks = profile.summary().without_stack_blocks;
-    for (const Statistic& row : ComputeStatistics(profile, {}).value()) {
+    const std::vector<Statistic> rows = ComputeStatistics(profile, {}).value();
+    for (const Statistic& row : rows) {
       bytes += row.size;
       blocks += row.count;
     }
