@@ -28,7 +28,7 @@ class Path {
       fits_ = false;
       return *this;
     }
-    memcpy(text_ + length_, text.data(), text.size());
+    if (!text.empty()) memcpy(text_ + length_, text.data(), text.size());
     length_ += text.size();
     text_[length_] = '\0';
     return *this;
