@@ -51,6 +51,7 @@ struct ThreadState {
   Gate gate_behind;            // kOpen or kSampled, while the gate is kTimed
   EventTimer timer;
   int64_t last_share;  // what the thread published last (Tracer::Flush)
+  uint32_t shares;     // so often it did
   uint32_t record_index;
   int tid;
   ThreadState* next;  // of all states of the process

@@ -34,8 +34,11 @@ using format::FileHeader;
 using format::SnapshotKind;
 
 constexpr uint64_t kSecondNs = 1'000'000'000;
-constexpr uint64_t kLeastDistanceNs =
-    20'000'000;  // of points: a program may take and give back a large buffer in a loop
+// Of points: a program may take and give back a large buffer in a loop.
+constexpr uint64_t kLeastDistanceNs = 20'000'000;
+// By what is allocated and not by the clock: how many blocks go unseen after the hooks were taken out depends on no
+// machine's speed. A check takes some microseconds.
+constexpr uint32_t kSharesToPythonCheck = 8;
 constexpr int64_t kLargeRequest = 1 << 20;
 constexpr uint32_t kMostRareSnapshots = 4;
 
@@ -78,6 +81,7 @@ void Tracer::StartWatching() {
 void Tracer::NoteGrowth(ThreadState* state, int64_t live, int64_t share) {
   const int64_t share_before = state->last_share;
   state->last_share = share;
+  if (++state->shares % kSharesToPythonCheck == 0) AskForPythonCheck();
   if (!SampleIsDue(live, share) || LoadRelaxed(mark_->alive) != kAlive) return;
   state->stack.own_stack()->Call([this, share, share_before] {
     Sample();
