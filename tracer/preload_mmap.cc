@@ -119,18 +119,23 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
   return start;
 }
 
-// Of the unloads inside libc these are all: it closes a converter's library some calls after its last use.
+// Of the unloads inside libc these are all: it closes a converter's library some calls after its last use, or at once
+// if the other one that a pair needs is not found.
 ALLOCLINE_HOOK iconv_t iconv_open(const char* to, const char* from) {
   static constinit std::atomic<iconv_t (*)(const char*, const char*)> next{nullptr};
-  const iconv_t converter = NextOf(&next, "iconv_open")(to, from);
-  if (converter == reinterpret_cast<iconv_t>(-1)) g_tracer.OnUnload();  // what it had found is given up again
+  auto* const open = NextOf(&next, "iconv_open");
+  g_tracer.BeforeUnload();
+  const iconv_t converter = open(to, from);
+  g_tracer.AfterUnload();
   return converter;
 }
 
 ALLOCLINE_HOOK int iconv_close(iconv_t converter) {
   static constinit std::atomic<int (*)(iconv_t)> next{nullptr};
-  const int result = NextOf(&next, "iconv_close")(converter);
-  g_tracer.OnUnload();
+  auto* const close = NextOf(&next, "iconv_close");
+  g_tracer.BeforeUnload();
+  const int result = close(converter);
+  g_tracer.AfterUnload();
   return result;
 }
 
