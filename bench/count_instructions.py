@@ -85,8 +85,13 @@ def costs(callgrind_file):
 def run(build, command, directory, stdin=None):
     out = os.path.join(directory, "callgrind")
     environment = dict(os.environ, LD_PRELOAD=f"{build}/lib/liballocline.so", ALLOCLINE_OUTPUT=directory)
-    subprocess.run(["valgrind", "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={out}"] + command,
-                   env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    try:
+        ended = subprocess.run(["valgrind", "--tool=callgrind", "--dump-instr=yes", f"--callgrind-out-file={out}"] + command,
+                               env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    except FileNotFoundError:
+        sys.exit("count_instructions: valgrind is not installed")
+    if ended.returncode != 0:
+        sys.exit(f"count_instructions: {' '.join(command)} ended with {ended.returncode}: {ended.stderr[-1000:]}")
     return costs(out)
 
 
