@@ -1,6 +1,7 @@
 #!/bin/bash
-# Builds the fuzzers and runs them for SECONDS in all, each in turn, from the corpus that is checked in. What they find on
-# the way stays in build/fuzz/corpus for the next run; an input that fails stays in build/fuzz/findings and is named.
+# Builds the fuzzers and runs them for SECONDS of one processor in all, as many at a time as there are processors, from the
+# corpus that is checked in. What they find on the way stays in build/fuzz/corpus for the next run; an input that fails
+# stays in build/fuzz/findings and is named. ALLOCLINE_JOBS=N runs N at a time.
 #
 #   tests/fuzz/run_fuzz.sh [SECONDS] [BUILD_DIRECTORY]
 #
@@ -12,7 +13,7 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 build=${2:-$root/build/fuzz}
 
 mkdir -p "$build"
-if ! cmake -S "$root" --preset fuzz -B "$build" >"$build/configure.log" 2>&1; then
+if ! cmake -S "$root" --preset fuzz -B "$build" -DALLOCLINE_UNITY=ON >"$build/configure.log" 2>&1; then
   cat "$build/configure.log" >&2
   exit 2
 fi
@@ -21,22 +22,35 @@ cmake --build "$build" --target fuzzers -- --quiet || exit 2
 fuzzers=("$build"/bin/*_fuzz)
 each=$((seconds / ${#fuzzers[@]}))
 [ "$each" -gt 0 ] || each=1
+jobs=${ALLOCLINE_JOBS:-$(nproc)}
 
-failed=0
-for fuzzer in "${fuzzers[@]}"; do
-  name=$(basename "$fuzzer" _fuzz)
-  seeds=$root/tests/fuzz/corpus/$name
-  corpus=$build/corpus/$name
-  findings=$build/findings/$name
+fuzz() {  # FUZZER: what it says goes to its log
+  local name seeds corpus findings
+  name=$(basename "$1" _fuzz)
+  seeds=$root/tests/fuzz/corpus/$name corpus=$build/corpus/$name findings=$build/findings/$name
   mkdir -p "$corpus" "$findings"
-  printf 'fuzzing %s for %s s\n' "$name" "$each"
-  # Two processes would be faster, and slow everything else down; a minute a day finds it as well.
-  if "$fuzzer" -max_total_time="$each" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
-    -verbosity=0 -artifact_prefix="$findings/" "$corpus" "$seeds" >"$build/$name.log" 2>&1; then
+  "$1" -max_total_time="$each" -max_len=65536 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+    -artifact_prefix="$findings/" "$corpus" "$seeds" >"$build/$name.log" 2>&1
+}
+
+failed=0 running=0 processes=()
+for fuzzer in "${fuzzers[@]}"; do
+  if [ "$running" -ge "$jobs" ]; then
+    wait -n || true  # how each ended is asked for below
+    running=$((running - 1))
+  fi
+  printf 'fuzzing %s for %s s\n' "$(basename "$fuzzer" _fuzz)" "$each"
+  fuzz "$fuzzer" &
+  processes+=($!) running=$((running + 1))
+done
+for i in "${!fuzzers[@]}"; do
+  name=$(basename "${fuzzers[i]}" _fuzz)
+  if wait "${processes[i]}"; then
+    printf '%s:\n' "$name"
     grep -E 'number_of_executed_units|peak_rss_mb' "$build/$name.log" || true
   else
     tail -n 40 "$build/$name.log" >&2
-    printf 'the input that failed: %s\n' "$findings" >&2
+    printf 'the input of %s that failed: %s\n' "$name" "$build/findings/$name" >&2
     failed=1
   fi
 done
