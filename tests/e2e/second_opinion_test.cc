@@ -132,16 +132,13 @@ TEST(SecondOpinion, AParserOf50MegabytesOfJson) {
   EXPECT_EQ(agreement.processes, 1);
 }
 
-void CompileAFileOfManyHeaders(const std::string& optimization, uint64_t stacks) {
+TEST(SecondOpinion, TheCompilerOnManyHeaders) {
   NEEDS("g++");
   const std::string source = SourceDir() + "/bench/end_to_end/programs/header_heavy.cc";
-  Agreement agreement =
-      RunWithSecondOpinions({.argv = {"g++", "-std=c++20", optimization, "-c", "-o", "/dev/null", source}});
-  EXPECT_GT(agreement.stacks, stacks);
+  Agreement agreement = RunWithSecondOpinions({.argv = {"g++", "-std=c++20", "-O2", "-c", "-o", "/dev/null", source}});
+  EXPECT_GT(agreement.stacks, 4'800'000);
   EXPECT_GE(agreement.processes, 3);  // the driver, cc1plus, the assembler
 }
-TEST(SecondOpinion, TheCompilerOnManyHeadersOptimizingALittle) { CompileAFileOfManyHeaders("-O1", 3'500'000); }
-TEST(SecondOpinion, TheCompilerOnManyHeadersOptimizingMore) { CompileAFileOfManyHeaders("-O2", 4'800'000); }
 
 TEST(SecondOpinion, Sqlite3WithMoreThanFiveMillionAllocations) {
   NEEDS("sqlite3");

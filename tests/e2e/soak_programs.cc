@@ -162,5 +162,16 @@ TEST(SoakPrograms, LibreOfficeConvertsATable) {
   EXPECT_GE(agreement.processes, 3);
 }
 
+TEST(SoakPrograms, TheCompilerOnManyHeadersAtEachLevelOfOptimization) {
+  NEEDS("g++");
+  const std::string source = SourceDir() + "/bench/end_to_end/programs/header_heavy.cc";
+  for (const char* level : {"-O0", "-O1", "-O3"}) {  // -O2 is in every test run
+    Agreement agreement =
+        RunWithSecondOpinions({.argv = {"g++", "-std=c++20", level, "-c", "-o", "/dev/null", source}});
+    EXPECT_GT(agreement.stacks, 2'000'000) << level;
+    EXPECT_GE(agreement.processes, 3) << level;  // the driver, cc1plus, the assembler
+  }
+}
+
 }  // namespace
 }  // namespace allocline::testing

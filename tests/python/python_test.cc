@@ -72,6 +72,7 @@ TEST_P(EveryPythonTest, ThePackageWorksInATracedProcess) {
 
 TEST_P(EveryPythonTest, ThePackageWorksWhereRecordingsCannotBeFiles) {
   for (const Python& python : pythons_) {
+    if (&python != &pythons_.front()) continue;  // what differs here is the file, not the build of the interpreter
     Command command = Traced(python, {Script("traced_test.py"), "Snapshots"});
     command.argv[4] = "/proc/nonexistent";
     command.env["TMPDIR"] = "/proc/nonexistent";
