@@ -3,7 +3,7 @@ memory grows with the source, and nothing in it looks wrong."""
 import sys
 
 from connector_kit import Connector, Logging as log, Operations as op, mark_memory
-from orders_source import OrdersSource
+from orders_source import OrdersSource, make_source
 
 
 def update(configuration, state):
@@ -28,4 +28,4 @@ def update(configuration, state):
 
 
 if __name__ == "__main__":
-    sys.exit(Connector(update).run(sys.argv))
+    sys.exit(Connector(update, make_source).run(sys.argv))

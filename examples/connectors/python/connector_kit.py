@@ -13,8 +13,6 @@ import os
 import sys
 import tempfile
 
-import orders_source
-
 try:
     from allocline import checkpoint as mark_memory
 except ImportError:  # not run by `allocline run`, and not installed: the connector works all the same
@@ -66,11 +64,13 @@ class Logging:
 class Connector:
     """A connector and its main program: PROGRAM [CONFIGURATION.json [STATE.json]].
 
-    Without a configuration it reads a source of its own, made for the run. A missing state file is a first run.
+    Without a configuration it reads a source of its own, made for the run: make_source(directory) makes it there and
+    gives the configuration. A missing state file is a first run.
     """
 
-    def __init__(self, update):
+    def __init__(self, update, make_source):
         self._update = update
+        self._make_source = make_source
 
     def run(self, arguments):
         """Gives the exit code: 0, or 1 after a line at level "severe" that says why, or 2 for wrong usage."""
@@ -83,10 +83,8 @@ class Connector:
                     configuration = json.load(file)
                 self._sync(configuration, arguments[2] if len(arguments) > 2 else None)
             else:
-                with tempfile.TemporaryDirectory(prefix="orders-") as directory:
-                    database = os.path.join(directory, "orders.db")
-                    orders_source.generate(database, 50000)
-                    self._sync({"database": database}, None)
+                with tempfile.TemporaryDirectory(prefix="source-") as directory:
+                    self._sync(self._make_source(directory), None)
             sys.stdout.flush()
             return 0
         except Exception as error:

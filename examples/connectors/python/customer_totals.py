@@ -6,6 +6,7 @@ import sys
 import pandas
 
 from connector_kit import Connector, Logging as log, Operations as op, mark_memory
+from orders_source import make_source
 
 
 def update(configuration, state):
@@ -23,4 +24,4 @@ def update(configuration, state):
 
 
 if __name__ == "__main__":
-    sys.exit(Connector(update).run(sys.argv))
+    sys.exit(Connector(update, make_source).run(sys.argv))

@@ -1,4 +1,5 @@
 """The source the connectors read: a shop's orders in an SQLite database, one table, paged by rising id."""
+import os
 import random
 import sqlite3
 
@@ -17,6 +18,13 @@ class OrdersSource:
         return self._database.execute(
             "SELECT id, customer, product, quantity, price, ordered_at, note FROM orders WHERE id > ? ORDER BY id LIMIT ?",
             (cursor, PAGE_ROWS))
+
+
+def make_source(directory):
+    """Makes a database in `directory`, and gives the configuration to read it."""
+    database = os.path.join(directory, "orders.db")
+    generate(database, 50000)
+    return {"database": database}
 
 
 def generate(path, rows):

@@ -3,7 +3,7 @@ Its memory is one page at most, whatever the size of the source, and a run that 
 import sys
 
 from connector_kit import Connector, Logging as log, Operations as op, mark_memory
-from orders_source import OrdersSource
+from orders_source import OrdersSource, make_source
 
 
 def update(configuration, state):
@@ -27,4 +27,4 @@ def update(configuration, state):
 
 
 if __name__ == "__main__":
-    sys.exit(Connector(update).run(sys.argv))
+    sys.exit(Connector(update, make_source).run(sys.argv))
