@@ -17,4 +17,7 @@ if(ALLOCLINE_BENCH)
 endif()
 if(ALLOCLINE_EXAMPLES)
   find_package(SQLite3 REQUIRED)                       # libsqlite3-dev
+  # Some of examples/causes/ are left out without these.
+  pkg_check_modules(libpq IMPORTED_TARGET libpq libcrypto)  # libpq-dev
+  find_library(LIBCSV csv)                             # libcsv-dev
 endif()
