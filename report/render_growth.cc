@@ -42,9 +42,9 @@ std::string LabelText(const std::vector<Checkpoint>& checkpoints, size_t point) 
 
 std::string ChanceText(double p) { return p < 0.001 ? "p<0.001" : fmt::format("p={:.3f}", p); }
 
-class Evidence {
+class EvidenceWriter {
  public:
-  Evidence(const Verdict& verdict, const Checkpoints& checkpoints) : v_(verdict), points_(checkpoints.chosen) {}
+  EvidenceWriter(const Verdict& verdict, const Checkpoints& checkpoints) : v_(verdict), points_(checkpoints.chosen) {}
 
   std::string Text() const {
     switch (v_.kind) {
@@ -232,7 +232,7 @@ std::string LargeCountText(double count) {
 }
 
 std::string EvidenceText(const Verdict& verdict, const Checkpoints& checkpoints) {
-  return Evidence(verdict, checkpoints).Text();
+  return EvidenceWriter(verdict, checkpoints).Text();
 }
 
 std::string Sparkline(const LineSeries& series, size_t width) {

@@ -45,17 +45,6 @@ absl::StatusOr<GrowthOptions> OptionsOf(const GrowthFlags& flags, const View& vi
   return options;
 }
 
-// A running process as it is now is the last checkpoint.
-Checkpoint PresentOf(const ProfileSummary& summary) {
-  return {.snapshot = std::nullopt,
-          .label = "now",
-          .monotonic_ns = 0,
-          .rss_bytes = summary.rss_bytes,
-          .container_usage_bytes = summary.container_usage_bytes,
-          .container_limit_bytes = summary.container_limit_bytes,
-          .rows = format::kRowsNotGiven};
-}
-
 absl::Status ShowGrowth(const GrowthFlags& flags) {
   ASSIGN_OR_RETURN(const View view, View::Parse(flags.view));
   ASSIGN_OR_RETURN(const OpenReportOptions open, flags.symbols.Parse());

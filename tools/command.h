@@ -29,6 +29,7 @@ enum class ExitCode : int {
   kCannotWrite = 5,      // output could not be written
   kBudgetBroken = 6,     // `allocline check`: a budget is broken, or cannot be judged
   kBadBudget = 7,        // its budget file is missing, or holds what is not understood
+  kFinding = 8,          // `allocline explain --fail-on-finding`: there is a finding
   // `allocline run` gives the program's own code, so its failures use the numbers shells use for theirs.
   kNotVerified = 124,    // --verify: the program ended with 0, but a stack differed, or none was compared
   kRunFailed = 125,      // allocline itself could not do what was asked: the program was not started
@@ -49,6 +50,7 @@ int DiffMain(Arguments arguments);
 int SnapshotMain(Arguments arguments);
 int InfoMain(Arguments arguments);
 int GrowthMain(Arguments arguments);
+int ExplainMain(Arguments arguments);
 int CheckMain(Arguments arguments);
 int TimelineMain(Arguments arguments);
 

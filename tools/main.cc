@@ -17,6 +17,7 @@ constexpr Command kCommands[] = {
     {"top", "show the source lines that hold the memory", TopMain},
     {"diff", "show which lines grew between two recordings or snapshots", DiffMain},
     {"growth", "show how every line's memory grows from checkpoint to checkpoint", GrowthMain},
+    {"explain", "show which of the documented causes of high memory it is, and why", ExplainMain},
     {"check", "check whether a recording keeps its memory budgets", CheckMain},
     {"snapshot", "keep the present state of a recording or a running process", SnapshotMain},
     {"timeline", "show what a process and its container held over time", TimelineMain},

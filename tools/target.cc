@@ -72,6 +72,16 @@ absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions optio
   return Profile(profile->shared_stacks(), profile->sites(), std::move(summary));
 }
 
+Checkpoint PresentOf(const ProfileSummary& summary) {
+  return {.snapshot = std::nullopt,
+          .label = "now",
+          .monotonic_ns = 0,
+          .rss_bytes = summary.rss_bytes,
+          .container_usage_bytes = summary.container_usage_bytes,
+          .container_limit_bytes = summary.container_limit_bytes,
+          .rows = format::kRowsNotGiven};
+}
+
 size_t CountFrames(const Recording& recording) {
   absl::flat_hash_set<format::Frame> frames;
   for (const RecordedNode& node : recording.nodes()) {

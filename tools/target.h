@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "recording/reader.h"
+#include "report/checkpoints.h"
 #include "report/open_report.h"
 #include "report/profile.h"
 
@@ -36,6 +37,9 @@ absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions optio
 // Ends a command that has shown what can be read: an error (kUnreadable) if that was not the whole recording. While its
 // process runs, what looks like damage may be a moment of its work.
 absl::Status CheckWhole(const Target& target);
+
+// A running process as it is now: the last checkpoint.
+Checkpoint PresentOf(const ProfileSummary& summary);
 
 // How many distinct addresses the recording's stacks are made of: the work of naming them.
 size_t CountFrames(const Recording& recording);
