@@ -5,9 +5,10 @@
 // by a system call that fails with EFAULT instead of faulting; what was found is remembered as one range. A thread that
 // moves to another stack (a fiber, a signal stack) starts a new range.
 //
-// When the program unmaps memory that was asked about, all is forgotten (relied_on_memory.h, ForgetReadable()). What
-// cannot be known: that another thread, or libc for itself, does so this very moment. Only wrong unwind information can
-// lead there, because right information never leads beyond the frames of the running stack.
+// All is forgotten when the program unmaps memory that was asked about (relied_on_memory.h, ForgetReadable()), and
+// whenever a stack has led astray: mprotect, shmdt, a file that ends and libc's own munmap tell us nothing. What cannot
+// be known: that another thread takes memory away this very moment. Only wrong unwind information can lead there,
+// because right information never leads beyond the frames of the running stack.
 #ifndef ALLOCLINE_TRACER_READABLE_STACK_H_
 #define ALLOCLINE_TRACER_READABLE_STACK_H_
 

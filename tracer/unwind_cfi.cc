@@ -55,8 +55,10 @@ inline TakenStack StackCache::Keep(const HookFrame* hook, uint32_t shared, uint3
   return {shared, fresh, kept, nullptr, path_hash, cut, shared > 0 && fresh > 0};
 }
 
-// The same for a stack that has no frame of the last one.
-TakenStack StackCache::KeepOther(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, TruncationReason cut) {
+// The same for a stack that has no frame of the last one, and ended where no stack ends: what it led to may be other
+// memory, which can go in ways that nobody tells us of. It is to be asked about again.
+TakenStack StackCache::KeepAstray(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, TruncationReason cut) {
+  readable_.Forget();
   ForgetFrames();
   return Keep(hook, 0, fresh, path_hash, cut);
 }
@@ -111,10 +113,10 @@ TakenStack StackCache::Take(const HookFrame* hook) {
     ++fresh;
     pc.address += row.cfa_offset();  // 8 below the CFA, as the slot before was 8 below the stack pointer
     if (__builtin_expect(!readable_.CoversAbove(pc.address), 0)) {
-      return KeepOther(hook, fresh, hash, TruncationReason::kBadUnwindInfo);
+      return KeepAstray(hook, fresh, hash, TruncationReason::kBadUnwindInfo);
     }
     pc.value = Load(pc.address);
-    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return KeepOther(hook, fresh, hash, kNoCaller);
+    if (__builtin_expect(pc.value < kFirstCodeAddress, 0)) return KeepAstray(hook, fresh, hash, kNoCaller);
   }
   return TakeWithRbp(hook, kept, fresh, pc, hash);
 }
@@ -163,16 +165,21 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
       }
       if (row.special() != CfiRow::Special::kEnd) {
         cut = row.IsDescribed() ? TruncationReason::kBadUnwindInfo : TruncationReason::kNoUnwindInfo;
-        if (!row.IsOfCall() && fresh > 1) --fresh;  // what was taken for a return address is none
+        if (!row.IsOfCall()) {  // what was taken for a return address is none
+          readable_.Forget();   // as in KeepAstray()
+          if (fresh > 1) --fresh;
+        }
       }
       break;
     }
     if (!Step(row, &state)) {
       cut = TruncationReason::kBadUnwindInfo;
+      readable_.Forget();
       break;
     }
     if (state.return_address.value < kFirstCodeAddress) {
       cut = kNoCaller;
+      readable_.Forget();
       break;
     }
   }

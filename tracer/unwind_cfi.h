@@ -41,7 +41,7 @@
 //   - a signal frame, a PLT stub, hand-written code: no simple row, and libunwind takes the whole stack;
 //   - wrong unwind information, or none (a JIT's code, a stack switched by hand): reads are bounded by ReadableStack.
 //     A word that no call instruction stands before is not taken for a return address. The stack ends there, and is
-//     marked as cut;
+//     marked as cut; the memory it led to is asked about again the next time;
 //   - a signal handler that allocates in the middle of all this: the gate (tracer.h) keeps it out of the cache;
 //   - a stack too deep for the room: what is kept of it begins further in, and stays where it begins while the stack
 //     grows and shrinks. A joint says that all kept frames are what they were, and that there were more behind them;
@@ -240,7 +240,7 @@ class StackCache {
   uintptr_t NoteRbpPlaces(const HookFrame* hook, uint32_t fresh);
   bool Step(CfiRow row, State* state);
   TakenStack TakeByLibunwind(const HookFrame* hook);
-  TakenStack KeepOther(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, format::TruncationReason cut);
+  TakenStack KeepAstray(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, format::TruncationReason cut);
   TakenStack TakeAnew(const HookFrame* hook);
   TakenStack KeepTooDeep(const HookFrame* hook);
   static uint32_t CountSound(const uintptr_t* pcs, uint32_t depth, format::TruncationReason* cut);

@@ -30,7 +30,6 @@
 #include "base/pages.h"
 #include "tracer/loaded_object.h"
 #include "tracer/object_lookup.h"
-#include "tracer/unwind_cfi.h"
 
 namespace allocline {
 namespace {
@@ -56,12 +55,18 @@ void* g_library = nullptr;
 std::atomic<bool> g_step_only{false};
 std::atomic<int> g_threads_inside{0};
 
+// Pages found readable during this use, a slot each by the low bits of their number, with bit 0 set: an empty slot is
+// no page, page 0 neither. They are not known of the next use: what wrong information led to may be gone by then.
+constexpr uintptr_t kPageMask = ~uintptr_t{4095};
+constinit thread_local uintptr_t g_readable_pages[8];
+
 // Around a use of libunwind, on a stack of our own: signals wait, so whatever allocates now is not a handler.
 class Use {
  public:
   Use() {
     StoreRelaxed(this_thread_is_inside_, true);
     g_threads_inside.fetch_add(1, std::memory_order_relaxed);
+    memset(g_readable_pages, 0, sizeof g_readable_pages);
   }
   ~Use() {
     g_threads_inside.fetch_sub(1, std::memory_order_relaxed);
@@ -77,27 +82,15 @@ class Use {
 };
 constinit thread_local bool Use::this_thread_is_inside_ = false;
 
-// Pages found readable on this thread, a slot each by the low bits of their number, with bit 0 set: an empty slot is no
-// page, page 0 neither. Of one code epoch: what the program unmaps ends it.
-constexpr uintptr_t kPageMask = ~uintptr_t{4095};
-constinit thread_local uintptr_t g_readable_pages[8];
-constinit thread_local uint32_t g_readable_epoch = 0;
-
-// Stands in for libunwind's access_mem. Called for most frames, so a page is asked for once.
+// Stands in for libunwind's access_mem. Called for most frames, so a page is asked for once in a use.
 int AccessWord(unw_addr_space_t, unw_word_t address, unw_word_t* value, int write, void*) {
   if (write != 0) {  // only to registers, which lie in its own cursor
     memcpy(reinterpret_cast<void*>(address), value, sizeof *value);
     return 0;
   }
-  const uint32_t epoch = g_code_epoch.load(std::memory_order_relaxed);
-  if (__builtin_expect(g_readable_epoch != epoch, 0)) {
-    g_readable_epoch = epoch;
-    memset(g_readable_pages, 0, sizeof g_readable_pages);
-  }
   const uintptr_t page = address & kPageMask;
   uintptr_t& slot = g_readable_pages[(page >> 12) % 8];
   if (__builtin_expect(slot != (page | 1) || ((address + 7) & kPageMask) != page, 0)) {
-    g_relied_on.Add(page);
     if (!IsReadable(address)) return -UNW_EINVAL;
     slot = page | 1;
   }

@@ -89,8 +89,10 @@ TEST_P(BadStackTest, AFramePointerThatIsSaidToBeLostIsNotGuessed) {
 }
 
 TEST_P(BadStackTest, MemoryBesideAStackMayGoThatWrongInformationLedInto) {
-  const Recorded run = Run("traps/unmaps_beside_wrong_cfi");
-  EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending();
+  for (const char* way : {"unmap", "protect", "truncate"}) {
+    const Recorded run = Run("traps/takes_memory_beside_wrong_cfi", {.args = {way}});
+    EXPECT_TRUE(run.outcome.ok()) << way << ": " << run.outcome.Ending();
+  }
 }
 
 TEST_P(BadStackTest, AStackSwitchedByHandEndsAtTheSwitch) {
