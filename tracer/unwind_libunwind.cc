@@ -7,7 +7,8 @@
 // Before it reads a word, libunwind asks whether it is readable by writing a byte from there into a pipe of its own.
 // The pipe takes the two lowest descriptors, which the program may count on; and a program that closes all descriptors
 // and opens files (sshd, daemons) finds bytes of its stack in them. So memory is accessed by AccessWord() instead, and
-// the pipe is closed before the program's first instruction.
+// the pipe is closed before the program's first instruction. (What an expression of DWARF loads it reads directly, as
+// if all of them were right: docs/limitations.md.)
 //
 // It finds the object around an address without the loader's lock (object_lookup.h): a thread that holds that one and
 // allocates would wait for libunwind's, and the holder of libunwind's for the loader's.
