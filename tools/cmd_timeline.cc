@@ -72,7 +72,8 @@ absl::Status ShowTimeline(const TimelineFlags& flags) {
         stands_alone ? "a snapshot that stands alone is of one moment; ask the recording it was made of"
         : header.minor < 3
             ? fmt::format("format {}.{} had none; record it again with this version", header.major, header.minor)
-            : "its disk was full before the first"));
+        : (header.state & format::kStateDiskFull) != 0 ? "its disk was full before the first"
+                                                       : "it ended before the first"));
   }
   RETURN_IF_ERROR(PrintAnswer(flags.csv    ? RenderTimelineCsv(timeline)
                               : flags.json ? RenderTimelineJson(timeline)

@@ -11,6 +11,7 @@
 namespace allocline::testing {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -89,6 +90,17 @@ TEST_F(ReadingTest, InfoSaysWhatAnEventCostsOrThatItIsNotKnown) {
   const nlohmann::json tracer = nlohmann::json::parse(Allocline({"info", "--json", directory_ / "some"}).out)["tracer"];
   EXPECT_EQ(tracer["timed_allocations"], nlohmann::json({{"events", 40}, {"mean_ns", 21.0}}));
   EXPECT_EQ(tracer["timed_frees"], nlohmann::json({{"events", 2}, {"mean_ns", 0.0}}));
+}
+
+TEST_F(ReadingTest, ATimelineWithoutPointsSaysWhyItHasNone) {
+  RecordingBuilder builder;
+  ASSERT_TRUE(builder.WriteFile(directory_ / "killed at once").ok());
+  builder.header().state |= format::kStateDiskFull;
+  ASSERT_TRUE(builder.WriteFile(directory_ / "full").ok());
+  EXPECT_THAT(Allocline({"timeline", directory_ / "killed at once"}).err,
+              EndsWith("has no points over time: it ended before the first\n"));
+  EXPECT_THAT(Allocline({"timeline", directory_ / "full"}).err,
+              EndsWith("has no points over time: its disk was full before the first\n"));
 }
 
 TEST_F(ReadingTest, UsageErrorsAndMissingProcessesHaveTheirCodes) {
