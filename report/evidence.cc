@@ -21,6 +21,7 @@ constexpr double kLeastShare = 0.01;
 constexpr int64_t kLeastBytes = 64 << 10;
 constexpr size_t kMostLines = 100;
 // docs/explain.md gives the reasons for these.
+constexpr double kExplainedWork = 10;  // times what was seen: how far ahead growth is looked at
 constexpr int64_t kBufferBytes = 1 << 20;
 constexpr int64_t kLargeBlockBytes = 64 << 10;
 
@@ -105,8 +106,8 @@ class EvidenceGatherer {
     for (const GroupId group : chosen) {
       LineEvidence line = Figures(group);
       const GrowthLine* grown = growth_lines_[group];
+      line.cost_bytes = CostOfLine(growth, group);
       if (grown != nullptr) {
-        line.cost_bytes = std::max(line.cost_bytes, grown->cost_bytes);
         line.is_accumulating = grown->verdict.kind == VerdictKind::kAccumulating;
       }
       FindFacts(context, lines_[group], grown != nullptr ? grown->verdict : Verdict(), series.Line(group), &line);
@@ -260,18 +261,27 @@ class EvidenceGatherer {
     }
   }
 
+  // What the line will hold when memory runs out, or after ten times the work that was seen, whichever comes first.
+  double CostOfLine(const Growth& growth, GroupId group) const {
+    const double size = static_cast<double>(lines_[group].size);
+    if (growth_lines_[group] == nullptr) return size;
+    const Verdict& verdict = growth_lines_[group]->verdict;
+    const double top = std::max(size, static_cast<double>(verdict.top));
+    if (verdict.kind != VerdictKind::kAccumulating) return top;
+    const double most_ahead = kExplainedWork * static_cast<double>(growth.checkpoints.chosen.size());
+    return top +
+           verdict.bytes_per_checkpoint * std::min(most_ahead, growth.outlook.checkpoints_left.value_or(most_ahead));
+  }
+
   // Those of the program's own that hold something worth a look, or will.
   std::vector<GroupId> ChooseLines(const Growth& growth) {
     double all_costs = 0;
     for (const GrowthLine& line : growth.lines) {
       // Both indices were made of the same stacks, in the same order.
       if (line.id < growth_lines_.size()) growth_lines_[line.id] = &line;
-      all_costs += line.cost_bytes;
+      all_costs += CostOfLine(growth, line.id);
     }
-    const auto cost = [&](GroupId group) {
-      const double size = static_cast<double>(lines_[group].size);
-      return growth_lines_[group] != nullptr ? std::max(size, growth_lines_[group]->cost_bytes) : size;
-    };
+    const auto cost = [&](GroupId group) { return CostOfLine(growth, group); };
     std::vector<GroupId> chosen;
     for (GroupId group = 0; group < lines_.size(); ++group) {
       const Location* location = locations_[group];

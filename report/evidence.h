@@ -122,7 +122,7 @@ struct LineEvidence {
   int64_t size = 0, count = 0;  // live at the moment
   double size_error = 0;        // while sampling
   uint64_t total_bytes = 0, total_blocks = 0;
-  double cost_bytes = 0;  // what it will hold when memory runs out (growth.h), at least `size`
+  double cost_bytes = 0;  // what it will hold when memory runs out, or after ten times the work; at least `size`
   bool is_accumulating = false;
   std::vector<CodePlace> path;      // of the stacks that hold most of it: frames of the user's, innermost first
   std::optional<CodePlace> keeper;  // where it is put into what keeps it, if that is another line

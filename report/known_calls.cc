@@ -3,6 +3,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "report/function_name.h"
 #include "report/path_text.h"
@@ -267,8 +268,33 @@ std::string WithoutInlineNamespaces(std::string_view name) {
   return text;
 }
 
+// The arguments of the first template in `name`: {"long", "std::vector<int>"} of "std::map<long, std::vector<int>
+// >::at".
+std::vector<std::string_view> TemplateArguments(std::string_view name) {
+  std::vector<std::string_view> arguments;
+  const size_t open = name.find('<');
+  if (open == name.npos) return arguments;
+  int depth = 0;
+  size_t begin = open + 1;
+  for (size_t i = open; i < name.size(); ++i) {
+    depth += name[i] == '<' || name[i] == '(';
+    depth -= name[i] == '>' || name[i] == ')';
+    if (!(depth == 0 || (depth == 1 && name[i] == ','))) continue;
+    arguments.push_back(name.substr(begin, i - begin));
+    if (depth == 0) break;
+    begin = i + 1;
+    while (begin < name.size() && name[begin] == ' ') ++begin;
+  }
+  return arguments;
+}
+
 // A row as a map from column to value is no container of rows.
-bool IsRow(std::string_view container) { return HasPart(container, "std::variant<") || HasPart(container, "std::any"); }
+bool IsRow(std::string_view map) {
+  std::vector<std::string_view> arguments = TemplateArguments(map);
+  // What a map is made of has pairs.
+  if (arguments.size() > 1 && arguments[1].starts_with("std::pair<")) arguments = TemplateArguments(arguments[1]);
+  return arguments.size() > 1 && (arguments[1].starts_with("std::variant<") || arguments[1].starts_with("std::any"));
+}
 
 CallKinds KindsOfFunction(std::string_view demangled) {
   const std::string whole = WithoutInlineNamespaces(demangled);

@@ -307,6 +307,12 @@ class FactFinder {
     }
   }
 
+  // Whether the call gives what is under a key, and makes it if need be.
+  bool FindsOrMakes(LocationId id) const {
+    const std::string name = ShortFunctionName(context_.stacks.locations()[id].function);
+    return name.ends_with("operator[]") || name.find("try_emplace") != name.npos;
+  }
+
   void Containers() {
     const FactOfCall* best = nullptr;
     int64_t most = 0;
@@ -316,6 +322,11 @@ class FactFinder {
       if (bytes > most) most = bytes, best = &known;
     }
     if (best == nullptr) return;
+    // tickets_of[id].push_back(ticket): the list is one of many, each under a key.
+    const CallBytes& keyed = sums_.calls[static_cast<size_t>(CallKind::kKeyed)];
+    if (best->call == CallKind::kSequence && keyed.bytes >= 0 && FindsOrMakes(keyed.example)) {
+      best = std::ranges::find(kContainerFacts, CallKind::kKeyed, &FactOfCall::call);
+    }
     const CallBytes& call = sums_.calls[static_cast<size_t>(best->call)];
     container_ = best;
     container_text_ = fmt::format("it goes {}: {}", best->text, CallText(call.example));
@@ -349,7 +360,10 @@ class FactFinder {
     // A row is a container too, but not what keeps it.
     const bool is_row = !own.container.empty() && IsRowName(own.container);
     if (is_row) Add(FactKind::kNamedRow, 1, fmt::format("\"{}\" is one row", Printable(own.container)));
-    if (container_ != nullptr && !(is_row && container_->call == CallKind::kKeyed)) {
+    // x[key].append(row), by its text.
+    const bool under_key = container_ != nullptr && container_->call == CallKind::kSequence && !line_.keeper &&
+                           !own.container.empty() && own.kinds.Has(CallKind::kKeyed);
+    if (container_ != nullptr && !under_key && !(is_row && container_->call == CallKind::kKeyed)) {
       std::string text = container_text_;
       if (!container_name_.empty()) text += fmt::format(", \"{}\" ({})", Printable(container_name_), container_place_);
       Add(container_->fact, 1, std::move(text));

@@ -1,5 +1,6 @@
 // Seven ways to fill a container, over real sources and under a real limit: the kernel kills each connector of
-// examples/causes/, and what is left names the line that its source marks; its mended twin passes.
+// examples/causes/, and what is left names the line that its source marks, and the cause; its mended twin passes,
+// without a finding.
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -20,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "tests/examples/findings.h"
 #include "tests/support/memory_cgroup.h"
 #include "tests/support/postgres_server.h"
 #include "tests/support/record.h"
@@ -152,7 +154,7 @@ class ContainerOfCausesTest : public CauseTest {
     return process.Wait();
   }
 
-  void ExpectKilled(const std::string& name, Destination* destination = nullptr) {
+  void ExpectKilled(const std::string& name, const std::string& cause, Destination* destination = nullptr) {
     SCOPED_TRACE(name);
     const Outcome outcome = RunInContainer(name, destination, nullptr);
     EXPECT_EQ(ExitCodeOf(outcome), 137) << outcome.Ending();
@@ -161,6 +163,7 @@ class ContainerOfCausesTest : public CauseTest {
                                            " was killed by the container's OOM killer at 2[0-9]+ of 256 MiB; live by "
                                            "line:\n" +
                                            MarkedLine(name) + ": size=(1[3-9]|2[0-9])[0-9] MiB, count="));
+    EXPECT_EQ(FindingsIn(directory_ / ("recordings-" + name)), cause + " " + MarkedLine(name));
   }
   void ExpectPasses(const std::string& name, Destination* destination = nullptr,
                     const std::function<void()>& once_it_runs = nullptr) {
@@ -169,31 +172,32 @@ class ContainerOfCausesTest : public CauseTest {
     EXPECT_EQ(ExitCodeOf(outcome), 0) << outcome.err;
     EXPECT_THAT(outcome.err, StartsWith("allocline: " + name + " exited with 0"));
     EXPECT_THAT(outcome.err, ContainsRegex("\ntraced: .* peak ([0-9.]+ KiB|[0-9.]{1,4} MiB)"));  // below 100 MiB
+    EXPECT_EQ(FindingsIn(directory_ / ("recordings-" + name)), "");
   }
 };
 
 TEST_F(ContainerOfCausesTest, CollectingAllDataBeforeUpserting) {
   MakeSource("database", "helpdesk.db", "120");
-  ExpectKilled("collect_first");
+  ExpectKilled("collect_first", "collects_all");
   ExpectPasses("collect_first_mended");
 }
 
 TEST_F(ContainerOfCausesTest, LoadingALargeFileWhole) {
   MakeSource("export", "tickets.json", "40");
-  ExpectKilled("whole_file");
+  ExpectKilled("whole_file", "whole_file");
   ExpectPasses("whole_file_mended");
 }
 
 TEST_F(ContainerOfCausesTest, JoiningAndAggregatingInMemory) {
   NEEDS_TO_BE_BUILT("join_in_memory");
   MakeSource("csv", ".", "30");
-  ExpectKilled("join_in_memory");
+  ExpectKilled("join_in_memory", "join_in_memory");
   ExpectPasses("join_in_memory_mended");
 }
 
 TEST_F(ContainerOfCausesTest, CachingAsLongAsTheSyncLasts) {
   MakeSource("database", "helpdesk.db", "120");
-  ExpectKilled("endless_cache");
+  ExpectKilled("endless_cache", "cache");
   ExpectPasses("endless_cache_mended");
 }
 
@@ -201,7 +205,7 @@ TEST_F(ContainerOfCausesTest, CachingAsLongAsTheSyncLasts) {
 TEST_F(ContainerOfCausesTest, FetchingInParallelWithoutBackpressure) {
   MakeSource("database", "helpdesk.db", "120");
   Destination never_takes_any, takes_all_later;
-  ExpectKilled("eager_fetch", &never_takes_any);
+  ExpectKilled("eager_fetch", "parallel_fetch", &never_takes_any);
   ExpectPasses("eager_fetch_mended", &takes_all_later,
                [&] { takes_all_later.TakeAllAfter(std::chrono::milliseconds(500)); });
 }
@@ -211,9 +215,9 @@ TEST_F(ContainerOfCausesTest, QueryingADatabaseUnbatchedAndKeepingLargeObjects) 
   NEEDS_TO_BE_BUILT("fetch_all");
   NEEDS_TO_BE_BUILT("big_objects");
   MakePostgres("280");
-  ExpectKilled("fetch_all");
+  ExpectKilled("fetch_all", "whole_result");
   ExpectPasses("fetch_all_mended");
-  ExpectKilled("big_objects");
+  ExpectKilled("big_objects", "large_objects");
   ExpectPasses("big_objects_mended");
 }
 

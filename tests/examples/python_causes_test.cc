@@ -1,5 +1,6 @@
 // The connectors of examples/causes/python: in a container of 256 MiB each cause is killed by the kernel, and
-// `allocline run` names the line that its source marks; its mended twin sends the same rows there, and ends well.
+// `allocline run` names the line that its source marks, `allocline explain` the cause; its mended twin sends the same
+// rows there, and ends well.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/examples/findings.h"
 #include "tests/support/memory_cgroup.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
@@ -29,10 +31,13 @@ constexpr uint64_t kLimit = 256 << 20;
 struct Cause {
   const char* name;    // of its source, without .py
   const char* source;  // what it reads, in the words of make_sources.py
+  const char* found;   // by allocline explain
 };
-constexpr Cause kCauses[] = {{"collect_first", "database"}, {"fetch_all", "database"},   {"join_in_memory", "database"},
-                             {"endless_cache", "database"}, {"eager_fetch", "database"}, {"whole_file", "export"},
-                             {"big_objects", "mailbox"}};
+constexpr Cause kCauses[] = {
+    {"collect_first", "database", "collects_all"},    {"fetch_all", "database", "whole_result"},
+    {"join_in_memory", "database", "join_in_memory"}, {"endless_cache", "database", "cache"},
+    {"eager_fetch", "database", "parallel_fetch"},    {"whole_file", "export", "whole_file"},
+    {"big_objects", "mailbox", "large_objects"}};
 
 std::string PathOf(const std::string& name) { return SourceDir() + "/examples/causes/python/" + name + ".py"; }
 
@@ -139,6 +144,9 @@ TEST_P(PythonCausesInAContainerTest, TheKernelKillsItAndTheLineIsNamedFirstAndIt
 
   const Outcome mended = RunContained(name + "_mended");
   EXPECT_EQ(ExitCodeOf(mended), 0) << mended.err;
+
+  EXPECT_EQ(FindingsIn(directory_ / name), GetParam().found + (" " + MarkedLine(name)));
+  EXPECT_EQ(FindingsIn(directory_ / (name + "_mended")), "");
 }
 
 }  // namespace

@@ -305,6 +305,18 @@ std::string ASmallProgram(Draw& draw) {
   draw.program.Allocate(rows, 6 * kMiB, 6 * kMiB / draw.row);
   return draw.End();
 }
+// Some bytes more with each checkpoint, which will take years to matter.
+std::string LeaksALittle(Draw& draw) {
+  const SiteId leak = draw.program.Site({Std("std::vector<long>::push_back"), Own("Update()", 20)});
+  const SiteId step =
+      draw.program.Site({Lib("sqlite3_step", "libsqlite3.so.0"), Own("NextPage()", 19), Own("Update()", 20)});
+  for (size_t i = 0; i < 80; ++i) {
+    draw.Pass(step, kMiB, 20);
+    draw.program.Allocate(leak, draw.dice.Count(20, 2000));
+    draw.program.Snapshot("page");
+  }
+  return draw.End();
+}
 // An arena: large, and of none of the causes.
 std::string AnArena(Draw& draw) {
   draw.program.Allocate(draw.program.Site({Own("Arena::Arena(unsigned long)", 12)}), draw.most);
@@ -343,6 +355,7 @@ constexpr Kind kPrograms[] = {
     {"a library holds it", "none", ALibraryHoldsIt},
     {"code without lines", "none", CodeWithoutLines},
     {"a small program", "none", ASmallProgram},
+    {"leaks a little", "none", LeaksALittle},
     {"an arena", "none", AnArena},
     {"a tree of its own", "none", ATreeOfItsOwn},
 };
