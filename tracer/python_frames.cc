@@ -38,13 +38,14 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
     Forget();
   }
   uint32_t fresh = 0;
-  uint32_t kept = depth();  // entries [1, kept] may be shared
+  const uint32_t fewest = __builtin_expect(cut(), 0) ? kFewest : 1;
+  uint32_t kept = depth();  // entries [fewest, kept] may be shared
   uint32_t comparisons = 0;
   uintptr_t frame = top;
   while (frame != 0) {
     uint32_t joint = kept;
-    while (joint != 0 && kept_[joint].frame != frame && comparisons < kMostComparisons) --joint, ++comparisons;
-    if (joint != 0 && kept_[joint].frame == frame) {
+    while (joint >= fewest && kept_[joint].frame != frame && comparisons < kMostComparisons) --joint, ++comparisons;
+    if (joint >= fewest && kept_[joint].frame == frame) {
       // It lies where a kept one lay. From there outward up to the first that differs the list is the kept one.
       const uint32_t differs = FirstDifference(layout, joint);
       if (differs == 0) {
@@ -55,17 +56,22 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
       frame = kept_[differs].frame;
       kept = differs - 1;
     }
-    if (fresh == kRoom) {
-      Forget();
-      return {0, fresh, fresh_, false};
+    if (__builtin_expect(fresh == kRoom, 0)) {
+      fresh = kAnew;
+      kept = 0;
+      SetOuter(fresh_[kAnew].frame, root_);
+      break;
     }
     fresh_[fresh++] = Read(layout, frame);
     frame = Load(frame + layout.previous);
-    if (frame == 0) kept = 0;
   }
-  if (kept + fresh > kRoom) {
+  if (frame == 0) {
+    kept = 0;
+    SetOuter(0, root_);
+  }
+  if (__builtin_expect(kept + fresh > (cut() ? kMost : kRoom), 0)) {
     Forget();
-    return {0, fresh, fresh_, false};
+    return Take(layout, top, epoch);
   }
   for (uint32_t i = 0; i < fresh; ++i) {
     const uint32_t at = kept + fresh - i;
@@ -75,7 +81,7 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
   }
   for (uint32_t at = kept + 1; at <= kept + fresh; ++at) kept_[at].outer = kept_[at - 1].frame;
   SetDepth(kept + fresh);
-  return {kept, fresh, fresh_, true};
+  return {kept, fresh, fresh_};
 }
 
 uint32_t PythonStack::EntriesInside(uintptr_t frame) const {

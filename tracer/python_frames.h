@@ -31,9 +31,16 @@
 // into the evaluation loop (3.12 and later). The latter say where on the native stack the Python frames further in
 // belong.
 //
+// A list that does not end in kRoom frames is cut: its innermost frames are kept, kFewest of them at least, and in the
+// place of the root stands the frame that the outermost of them was called from. So it is compared as any other, at no
+// further price, and it still goes on behind what is kept: a joint says that the outermost kept frame leads to that
+// same frame. Where too few would be left, because the list has become shorter, or too many, it is taken anew:
+//
+//     whole:  root | 1 2 3 ... kRoom                cut:  7001 | 7002 ... 8250
+//
 // Threads:  one, and no signal handlers: the thread's gate is closed. Lies in zeroed memory.
 // Context:  inside malloc, with or without the GIL. No object is touched but the thread's own frames and what they
-// hold. Bounds:   a list that does not end in kRoom frames is cut; what is further in is kept.
+//           hold.
 #ifndef ALLOCLINE_TRACER_PYTHON_FRAMES_H_
 #define ALLOCLINE_TRACER_PYTHON_FRAMES_H_
 
@@ -66,19 +73,24 @@ inline constexpr FrameKind kLeftOut = 2;
 
 class PythonStack {
  public:
-  static constexpr uint32_t kRoom = 2 * format::kMaxDepth;
+  // A list of no more frames is kept whole. One that is longer than that may be, up to kRoom.
+  static constexpr uint32_t kWhole = 2000;
+  static constexpr uint32_t kRoom = 2500;
+  // Of a list with more frames so many are kept: at least, when it is taken, and at most. So an event that takes it
+  // anew is followed by many that do not.
+  static constexpr uint32_t kFewest = 1000, kAnew = 1250, kMost = 1500;
+  static_assert(kRoom + 1 - kAnew + kFewest > kWhole);  // what is kept as cut is longer than kWhole
 
   // Frames further in than those that are shared with the last stack, innermost first.
   struct Taken {
     uint32_t shared;
     uint32_t fresh;
     const PythonFrame* frames;
-    bool whole;  // else the list is longer: this is not kept
   };
 
   // Lies in zeroed memory. `root`: the node under which the outermost frames are.
   void Init(NodeId root) {
-    kept_[0].node = root;
+    root_ = root;
     Forget();
   }
 
@@ -113,7 +125,15 @@ class PythonStack {
   // The list that begins at `top`. It becomes the last one, but for its labels: Label() is to be called for each new
   // frame, from the outermost inward.
   Taken Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch);
-  void Forget() { SetDepth(0); }
+  void Forget() {
+    SetOuter(0, root_);
+    SetDepth(0);
+  }
+  // Whether the list goes on further out than what is kept of it.
+  bool cut() const { return kept_[0].frame != 0; }
+  // Under which the outermost kept frame is: of a list that is cut, to be told before it is labelled.
+  NodeId outer_node() const { return kept_[0].node; }
+  void LabelOuter(NodeId node) { kept_[0].node = node; }
 
   // Of the entries [0, depth()), 0 = outermost.
   uint32_t depth() const { return innermost_ == &none_ ? 0 : static_cast<uint32_t>(innermost_ - &kept_[0]); }
@@ -200,6 +220,10 @@ class PythonStack {
   }
   // The first of the entries [1, count] that differs, from the innermost outward; 0 if none does.
   uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const;
+  void SetOuter(uintptr_t frame, NodeId node) {
+    kept_[0].frame = frame;
+    kept_[0].node = node;
+  }
   void SetDepth(uint32_t depth) {
     none_.frame = 1;  // no frame has this address
     innermost_ = depth == 0 ? &none_ : &kept_[depth];
@@ -207,8 +231,10 @@ class PythonStack {
 
   Kept* innermost_;
   uint32_t epoch_;
-  alignas(16) Kept none_;             // what is innermost of an empty list
-  alignas(16) Kept kept_[1 + kRoom];  // behind one without a frame: none lies further out than the outermost
+  NodeId root_;
+  alignas(16) Kept none_;  // what is innermost of an empty list
+  // Behind one that stands for what lies further out than the outermost: no frame, or that of a list that is cut.
+  alignas(16) Kept kept_[1 + kRoom];
   uint64_t marks_[1 + kRoom];
   uint64_t shapes_[1 + kRoom];
   PythonFrame fresh_[kRoom];

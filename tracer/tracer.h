@@ -379,7 +379,6 @@ class Tracer {
   __attribute__((noinline)) void TakePythonStack(PythonThread* python, uintptr_t top);
   NodeId NodeOfPython(PythonThread* python, const PythonFrame& frame, NodeId parent, FrameKind* kind,
                       PythonThread::Memo** memo);
-  NodeId NodeOfTooManyFrames(PythonThread* python, const PythonStack::Taken& taken);
   NodeId PythonChild(NodeId parent, format::Frame frame);
   const PythonThread::Interned& MixedStack(ThreadState* state, uint32_t domain);
   NodeId Weave(ThreadState* state, PythonThread* python);

@@ -7,6 +7,9 @@
 //     native:  main  Py_RunMain  [eval]  sort_  [eval]  zlib_compress  deflateInit     and  Python:  main:7 | key:12
 //     mixed:   main  Py_RunMain  main:7  sort_  key:12  zlib_compress  deflateInit
 //
+// Of a list of Python frames that is cut the outermost group begins the whole: the native frames further out have calls
+// among them of which nothing is known.
+//
 // Which call runs which frames is told by stack addresses, not by symbols (PythonStack: ends of calls): since 3.12 the
 // call's own entry of the list lies in its stack frame, in 3.11 its _PyCFrame. Up to 3.10 there is one call for each
 // frame, and calls are known by the address range of the function. Since each call runs exactly one group of frames,
@@ -46,6 +49,9 @@ constexpr uint32_t kMostDoubts = 16;
 // Of pymalloc's pools: struct pool_header has the index of its size class there.
 constexpr uintptr_t kSizeIndex = 36;
 constexpr uint32_t kSizeClasses = 32;
+
+constexpr Frame kTooDeepFrame =
+    MakeVirtualFrame(VirtualKind::kTruncated, static_cast<uint32_t>(format::TruncationReason::kTooDeep));
 
 }  // namespace
 
@@ -215,35 +221,22 @@ void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
   PythonThread::Kept& kept = python->now();
   PythonStack& stack = kept.stack;
   const PythonStack::Taken taken = stack.Take(g_python.layout, top, epoch);
+  if (__builtin_expect(taken.shared == 0 && stack.cut(), 0)) {
+    AddRelaxed(recording_.header().truncated_stacks, 1u);
+    stack.LabelOuter(PythonChild(python_root_, kTooDeepFrame));
+  }
   PythonThread::Memo* memo = nullptr;
-  if (__builtin_expect(!taken.whole, 0)) {
-    kept.interned = {nullptr, 0, NodeOfTooManyFrames(python, taken)};
-  } else {
-    NodeId node = taken.shared > 0 ? stack.node(taken.shared - 1) : python_root_;
-    for (uint32_t i = taken.fresh; i-- > 0;) {
-      FrameKind kind = kPythonCode;
-      PythonThread::Memo* its_memo = nullptr;
-      node = NodeOfPython(python, taken.frames[i], node, &kind, &its_memo);
-      if (its_memo != nullptr) memo = its_memo;
-      stack.Label(stack.depth() - 1 - i, node, kind);
-    }
-    if (__builtin_expect(node == kNoNode, 0)) stack.Forget();
-    kept.interned = memo != nullptr ? memo->interned : PythonThread::Interned{nullptr, 0, node};
-  }
-  kept.memo = memo;
-}
-
-// The innermost frames of a stack that is not kept.
-NodeId Tracer::NodeOfTooManyFrames(PythonThread* python, const PythonStack::Taken& taken) {
-  AddRelaxed(recording_.header().truncated_stacks, 1u);
-  const auto why = static_cast<uint32_t>(format::TruncationReason::kTooDeep);
-  NodeId node = PythonChild(python_root_, MakeVirtualFrame(VirtualKind::kTruncated, why));
-  for (uint32_t i = taken.fresh < format::kMaxDepth ? taken.fresh : format::kMaxDepth; i-- > 0;) {
+  NodeId node = taken.shared > 0 ? stack.node(taken.shared - 1) : stack.outer_node();
+  for (uint32_t i = taken.fresh; i-- > 0;) {
     FrameKind kind = kPythonCode;
-    PythonThread::Memo* memo = nullptr;
-    node = NodeOfPython(python, taken.frames[i], node, &kind, &memo);
+    PythonThread::Memo* its_memo = nullptr;
+    node = NodeOfPython(python, taken.frames[i], node, &kind, &its_memo);
+    if (its_memo != nullptr) memo = its_memo;
+    stack.Label(stack.depth() - 1 - i, node, kind);
   }
-  return node;
+  if (__builtin_expect(node == kNoNode, 0)) stack.Forget();
+  kept.interned = memo != nullptr ? memo->interned : PythonThread::Interned{nullptr, 0, node};
+  kept.memo = memo;
 }
 
 // ---------------------------------------------------------------- allocation
@@ -548,7 +541,8 @@ uint32_t Tracer::FindGroups(ThreadState* state, PythonThread* python, uint32_t n
     const bool has_end = (stack.kind(i) & kEndsCall) != 0;
     uintptr_t anchor = 0;
     if (has_end && has_shims) anchor = stack.frame(i).frame;
-    if (has_end && c_frame != 0) {
+    // Of a list that is cut the outermost group may have no end here, and yet its call is the next one.
+    if ((has_end || stack.cut()) && c_frame != 0) {
       anchor = c_frame;
       c_frame = *reinterpret_cast<const volatile uintptr_t*>(c_frame + layout.c_frame_previous);
     }
@@ -562,6 +556,12 @@ uint32_t Tracer::FindGroups(ThreadState* state, PythonThread* python, uint32_t n
       const uintptr_t from = native.frame(i).address;
       const uintptr_t to = i == 0 ? ~uintptr_t{0} : native.frame(i - 1).address;
       while (group < count && python->groups[group].anchor > from && python->groups[group].anchor < to) {
+        python->groups[group++].native = i;
+      }
+      // The mark of the call of a group that is cut lies further out than what is kept.
+      if (__builtin_expect(stack.cut(), 0) && group < count && python->groups[group].anchor == 0 &&
+          (group == 0 || python->groups[group - 1].native != i) &&
+          g_python.IsEvaluation(format::AddressOf(python->frames[i]))) {
         python->groups[group++].native = i;
       }
     } else if (g_python.IsEvaluation(format::AddressOf(python->frames[i]))) {
@@ -596,9 +596,17 @@ NodeId Tracer::Weave(ThreadState* state, PythonThread* python) {
     }
   };
   uint32_t group = group_count;
+  uint32_t outermost = 0;
+  if (__builtin_expect(stack.cut(), 0)) {
+    // Which calls of Python lie between the native frames further out is not known: the whole stack is cut there.
+    if (group > 0 && python->groups[group - 1].native < native_count) outermost = python->groups[group - 1].native;
+    if (outside == kRootNode || format::KindOf(LoadRelaxed(nodes[outside].frame)) != VirtualKind::kTruncated) {
+      node = PythonChild(node, kTooDeepFrame);
+    }
+  }
   // Those whose call is not on the native stack, as far as that is known.
   while (group > 0 && python->groups[group - 1].native == native_count) add_group(python->groups[--group]);
-  for (uint32_t i = 0; i < native_count; ++i) {
+  for (uint32_t i = outermost; i < native_count; ++i) {
     bool is_call = false;
     while (group > 0 && python->groups[group - 1].native == i) {
       add_group(python->groups[--group]);

@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -12,10 +14,12 @@
 #include "tests/support/process.h"
 #include "tests/support/pythons.h"
 #include "tests/support/record.h"
+#include "tests/support/temp_dir.h"
 
 namespace allocline::testing {
 namespace {
 
+using ::testing::AnyOf;
 using ::testing::ElementsAre;
 using Words = std::vector<std::string>;
 
@@ -114,6 +118,111 @@ TEST_P(MixedStacksTest, AStackThatIsComeBackToIsNotTakenForWhatWasMetMeanwhile) 
     }
     EXPECT_EQ(blocks_inside, 80);
     EXPECT_EQ(bytes_inside, 80 * (33 + 1200));
+  }
+}
+
+// What deep_stacks.py leaves: of a stack of so many frames all are kept, or of a deeper one the innermost.
+class DeepRecursion {
+ public:
+  DeepRecursion(const Python& python, uint64_t depth)
+      : run_(RecordCommand({.argv = {python.path, "-B", Script(), std::to_string(depth)}})),
+        is_native_whole_(python.minor >= 11),  // before, each frame of Python has native ones
+        depth_(depth) {
+    EXPECT_EQ(run_.outcome.out, "at the bottom\n") << run_.outcome.err;
+    const uint32_t line = LineThatHolds();
+    const Profile profile = run_.main().Load();
+    for (const Site& site : profile.sites()) Add(profile.stacks(), site, line);
+    const Words native = StackOf(profile, 7'000'001);
+    if (native.size() > 5) innermost_of_native_.assign(native.end() - 5, native.end());
+  }
+  void ExpectWhole() const {
+    ExpectBlocks();
+    EXPECT_GT(most_dives_, depth_ - 20);
+    EXPECT_EQ(cut_, 0u);
+    EXPECT_EQ(native_.dives, depth_);
+    EXPECT_EQ(native_.is_cut, !is_native_whole_);
+    ExpectNativeBlock();
+  }
+  void ExpectCut() const {
+    ExpectBlocks();
+    EXPECT_GT(cut_, 0u);
+    EXPECT_GE(fewest_of_cut_, 1000u);
+    EXPECT_GE(most_dives_, 2000u) << "what was less deep is whole";
+    EXPECT_GE(native_.dives, 1000u);
+    EXPECT_TRUE(native_.is_cut);
+    ExpectNativeBlock();
+  }
+
+ private:
+  static constexpr uint64_t kBlock = 633;  // of bytes(600)
+  struct Stack {
+    size_t dives = 0;  // frames of dive()
+    bool is_cut = false;
+  };
+
+  static std::string Script() { return SourceDir() + "/tests/python/deep_stacks.py"; }
+  static uint32_t LineThatHolds() {
+    std::istringstream lines(ReadFile(Script()));
+    uint32_t number = 0;
+    for (std::string line; std::getline(lines, line);) {
+      ++number;
+      if (line.find("bytes(600)") != std::string::npos) return number;
+    }
+    return 0;
+  }
+  static Stack StackAt(const StackTable& stacks, const Site& site) {
+    Stack stack;
+    for (const LocationId id : stacks.Frames(site.stack)) {
+      const Location& location = stacks.locations()[id];
+      stack.dives += location.python && location.function.ends_with("dive") ? 1 : 0;
+      stack.is_cut = location.where == "[callers unknown: more than 1000 frames]";  // the outermost counts
+    }
+    return stack;
+  }
+
+  void Add(const StackTable& stacks, const Site& site, uint32_t line) {
+    if (site.live_bytes == 7'000'001) native_ = StackAt(stacks, site);
+    const Location& innermost = stacks.Innermost(site.stack);
+    if (innermost.line != line || !innermost.function.ends_with("dive")) return;
+    blocks_ += site.total_blocks;
+    live_bytes_ += static_cast<uint64_t>(site.live_bytes);
+    if (++sites_ % 8 != 0) return;  // they are long
+    const Stack stack = StackAt(stacks, site);
+    most_dives_ = std::max(most_dives_, stack.dives);
+    if (!stack.is_cut) return;
+    ++cut_;
+    fewest_of_cut_ = std::min(fewest_of_cut_, stack.dives);
+  }
+  // The first frames of a code take some more, up to 3.10.
+  void ExpectBlocks() const {
+    EXPECT_GE(blocks_, 2 * depth_);
+    EXPECT_LE(blocks_, 2 * depth_ + 4);
+    EXPECT_GE(live_bytes_, depth_ * kBlock);
+    EXPECT_LE(live_bytes_, depth_ * kBlock + 4000);
+  }
+  // C stands further in than all Python, and between two calls of it.
+  void ExpectNativeBlock() const {
+    Words innermost;
+    for (const std::string& word : innermost_of_native_) innermost.push_back(Plain(word));
+    EXPECT_THAT(innermost, AnyOf(ElementsAre("dive", "bottom", "native", "hold", "native"),
+                                 ElementsAre("native", "bottom", "native", "hold", "native")));
+  }
+
+  Recorded run_;
+  const bool is_native_whole_;
+  const uint64_t depth_;
+  uint64_t sites_ = 0, blocks_ = 0, live_bytes_ = 0;
+  size_t most_dives_ = 0, cut_ = 0, fewest_of_cut_ = ~size_t{0};
+  Stack native_;
+  Words innermost_of_native_;
+};
+
+TEST_P(MixedStacksTest, OfADeepRecursionTheInnermostFramesAreKept) {
+  for (const Python& python : pythons_) {
+    SCOPED_TRACE(python.path);
+    DeepRecursion(python, 1900).ExpectWhole();
+    DeepRecursion(python, 5000).ExpectCut();
+    DeepRecursion(python, 20000).ExpectCut();
   }
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <memory>
@@ -349,13 +350,15 @@ class Frames {
     frames_.pop_back();
   }
   void GoOn(size_t i, uint64_t instruction) { Put(i, layout_.instruction, instruction); }
+  void CallFrom(size_t i, uintptr_t outer) { Put(i, layout_.previous, outer); }
   // As the interpreter's list says it, outermost first.
   List Walk() const {
     List list;
     for (uintptr_t frame = top(); frame != 0; frame = Get(frame, layout_.previous)) {
-      list.insert(list.begin(), {frame, Get(frame, layout_.instruction) & layout_.instruction_mask,
-                                 layout_.instruction_is_pointer ? 0 : Get(frame, layout_.code)});
+      list.push_back({frame, Get(frame, layout_.instruction) & layout_.instruction_mask,
+                      layout_.instruction_is_pointer ? 0 : Get(frame, layout_.code)});
     }
+    std::reverse(list.begin(), list.end());
     return list;
   }
 
@@ -414,9 +417,7 @@ class PythonThreadTest : public PythonStackTest {
   // What the tracer does with a list that is not the last one. Gives how many entries were taken anew.
   uint32_t Meet(const Frames& frames) {
     thread_->Choose(GetParam(), frames.top(), 1);
-    const PythonStack::Taken taken = thread_->stack().Take(GetParam(), frames.top(), 1);
-    EXPECT_TRUE(taken.whole);
-    return taken.fresh;
+    return thread_->stack().Take(GetParam(), frames.top(), 1).fresh;
   }
 
   std::unique_ptr<PythonThread> thread_ = [] {
@@ -483,7 +484,7 @@ TEST_P(PythonStackTest, ItIsTheListWhateverThatWasBefore) {
     const auto list = frames.Walk();
     ASSERT_EQ(IsSame(frames), list == last);
     const PythonStack::Taken taken = Take(frames);
-    ASSERT_TRUE(taken.whole);
+    ASSERT_FALSE(stack_->cut());
     ASSERT_EQ(Kept(), list);
     ASSERT_EQ(taken.shared + taken.fresh, list.size());
     for (uint32_t k = 0; k < taken.shared; ++k) ASSERT_EQ(list[k], last.at(k)) << "what is shared was so before";
@@ -510,16 +511,112 @@ TEST_P(PythonStackTest, AnotherEpochVoidsWhatIsKept) {
   EXPECT_EQ(Take(frames, 2).shared, 0u);
 }
 
-TEST_P(PythonStackTest, AListThatDoesNotEndIsCutAndNotKept) {
+// ---------------------------------------------------------------- a list that is too deep
+
+// What is kept of the list: all, or so many of its innermost frames.
+void ExpectKept(const PythonStack& stack, const List& kept, const List& list) {
+  ASSERT_LE(kept.size(), list.size());
+  ASSERT_TRUE(std::equal(kept.begin(), kept.end(), list.end() - static_cast<ptrdiff_t>(kept.size())));
+  if (stack.cut()) {
+    ASSERT_GT(list.size(), PythonStack::kWhole);
+    ASSERT_GE(kept.size(), PythonStack::kFewest);
+    ASSERT_LE(kept.size(), PythonStack::kMost);
+  } else {
+    ASSERT_EQ(kept.size(), list.size());
+    ASSERT_LE(list.size(), PythonStack::kRoom);
+  }
+}
+
+TEST_P(PythonStackTest, OfADeepListTheInnermostFramesAreKeptHoweverItGrewAndShrank) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  Frames frames(GetParam());
+  frames.Push(1, 0);
+  Take(frames);
+  List kept = Kept();
+  uintptr_t behind = 0;  // the frame that the outermost kept one was called from
+  size_t cut = 0, same = 0, to = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    if (i % 20 == 0) to = 1 + random() % (random() % 2 == 0 ? 4000 : PythonStack::kRoom + 100);
+    const size_t most = random() % 4 == 0 ? 900 : 3;
+    for (size_t steps = random() % most; steps > 0 && frames.depth() > to; --steps) frames.Pop();
+    for (size_t steps = random() % most; steps > 0 && frames.depth() < to; --steps) {
+      frames.Push(1 + random() % 5, 2 * (random() % 10));
+    }
+    if (random() % 3 == 0) frames.GoOn(frames.depth() - 1 - random() % std::min<size_t>(frames.depth(), 5), 20);
+    if (random() % 20 == 0) frames.GoOn(random() % frames.depth(), 2 * (random() % 10));
+
+    const List list = frames.Walk();
+    const size_t depth = list.size();
+    const bool is_same = kept.size() <= depth &&
+                         std::equal(kept.begin(), kept.end(), list.end() - static_cast<ptrdiff_t>(kept.size())) &&
+                         (kept.size() < depth ? list[depth - kept.size() - 1][0] : 0) == behind;
+    ASSERT_EQ(IsSame(frames), is_same);
+    const PythonStack::Taken taken = Take(frames);
+    kept = Kept();
+    ASSERT_NO_FATAL_FAILURE(ExpectKept(*stack_, kept, list));
+    ASSERT_EQ(taken.shared + taken.fresh, kept.size());
+    ASSERT_TRUE(IsSame(frames));
+    behind = kept.size() < depth ? list[depth - kept.size() - 1][0] : 0;
+    cut += stack_->cut() ? 1 : 0;
+    same += is_same ? 1 : 0;
+  }
+  EXPECT_GT(cut, 50u);
+  EXPECT_GT(same, 50u);
+}
+
+// Each event costs what is taken anew. While such a list was not kept, those were kRoom frames.
+TEST_P(PythonStackTest, ARecursionOfAnyDepthTakesFewFramesAnEvent) {
+  Frames frames(GetParam());
+  size_t taken = 0, events = 0;
+  const auto event = [&] {
+    taken += Take(frames).fresh;
+    ++events;
+  };
+  for (int i = 0; i < 4000; ++i) {
+    frames.Push(1, 2);
+    event();
+  }
+  for (int i = 0; i < 100; ++i) event();
+  while (frames.depth() > 1) {
+    frames.Pop();
+    event();
+  }
+  EXPECT_LT(taken, 8 * events);
+}
+
+TEST_P(PythonStackTest, AListThatGoesOnWhereItEndedOrEndsWhereItWentOnIsAnother) {
+  Frames frames(GetParam());
+  for (uint32_t i = 0; i < PythonStack::kRoom; ++i) frames.Push(1, 2);
+  Take(frames);
+  ASSERT_FALSE(stack_->cut()) << "so many are kept whole";
+  frames.Push(1, 2);
+  Take(frames);
+  ASSERT_TRUE(stack_->cut());
+  ASSERT_EQ(stack_->depth(), PythonStack::kAnew);
+  const size_t outermost = frames.depth() - stack_->depth();
+  frames.CallFrom(outermost, 0);
+  EXPECT_FALSE(IsSame(frames)) << "now it begins with the outermost kept frame";
+  Take(frames);
+  EXPECT_FALSE(stack_->cut());
+  EXPECT_EQ(stack_->depth(), PythonStack::kAnew);
+  frames.CallFrom(outermost, frames.frame(0));
+  EXPECT_FALSE(IsSame(frames)) << "now there is one more";
+  Take(frames);
+  EXPECT_EQ(stack_->depth(), PythonStack::kAnew + 1);
+  frames.CallFrom(outermost, frames.frame(outermost - 1));
+}
+
+TEST_P(PythonStackTest, AListThatIsCutAndOtherwiseForgottenIsTakenWholeAgain) {
   Frames frames(GetParam());
   for (uint32_t i = 0; i < PythonStack::kRoom + 1; ++i) frames.Push(1, 2);
-  const PythonStack::Taken taken = Take(frames);
-  EXPECT_FALSE(taken.whole);
-  EXPECT_EQ(taken.fresh, PythonStack::kRoom);
-  EXPECT_EQ(taken.frames[0].frame, frames.top()) << "the innermost are there";
-  EXPECT_FALSE(IsSame(frames));
-  frames.Pop();
-  EXPECT_TRUE(Take(frames).whole);
+  Take(frames);
+  while (frames.depth() > 3) frames.Pop();
+  EXPECT_EQ(Take(frames).fresh, 3u);
+  EXPECT_FALSE(stack_->cut());
+  EXPECT_EQ(Kept(), frames.Walk());
+  EXPECT_EQ(stack_->outer_node(), kRootNode);
 }
 
 }  // namespace
