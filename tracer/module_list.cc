@@ -44,7 +44,8 @@ ModuleList::Entry* ModuleList::FindMapped(uintptr_t pc) const {
   // Newest first: what was loaded last is asked for most.
   for (uint32_t i = count_.load(std::memory_order_acquire); i-- > 0;) {
     Entry& entry = entries_[i];
-    if (pc - entry.start < entry.end - entry.start && !entry.unloaded.load(std::memory_order_relaxed)) return &entry;
+    // Acquire: of one that has come back the link_map is seen. Pairs with the release in RegisterLocked().
+    if (pc - entry.start < entry.end - entry.start && !entry.unloaded.load(std::memory_order_acquire)) return &entry;
   }
   return nullptr;
 }
@@ -170,8 +171,9 @@ ModuleList::Entry* ModuleList::FindReturned(const LoadedObject& object) {
 // Under the lock.
 void ModuleList::MarkUnloaded(Entry& entry) {
   StoreRelaxed(entry.record->unloaded_ns, MonotonicNow());
-  entry.unloaded.store(true, std::memory_order_release);
+  entry.unloaded.store(true, std::memory_order_relaxed);
   AskForGenerationIn(entry);
+  // Release: who sees the flag sees the range. Pairs with the acquire in FrameOf().
   unloads_.fetch_or(kAny, std::memory_order_release);
 }
 

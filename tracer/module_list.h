@@ -63,7 +63,14 @@ class ModuleList {
   // Around a dlclose: in the middle of it, before NoteUnload() can know, another thread may load and run other code
   // where that was which goes. Meanwhile each address is looked up anew.
   void BeginUnload() { unloads_.fetch_add(kUnderWay, std::memory_order_seq_cst); }
-  void EndUnload() { unloads_.fetch_sub(kUnderWay, std::memory_order_release); }
+  void EndUnload() {
+    uint32_t unloads = unloads_.load(std::memory_order_relaxed);
+    // None is under way in a child that was forked in the middle of this one. Release: as in MarkUnloaded().
+    while (unloads >= kUnderWay &&
+           !unloads_.compare_exchange_weak(unloads, unloads - kUnderWay, std::memory_order_release,
+                                           std::memory_order_relaxed)) {
+    }
+  }
 
   // Whether the object that a reader takes `frame` to be in is the one that the loader has at `pc` now; or neither
   // knows of any; or the frame says that its module is none of those recorded. For verify mode.

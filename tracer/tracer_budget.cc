@@ -62,7 +62,7 @@ void Tracer::CheckBudget() {
   if (budget == 0) return;
   if (samples ? used < budget : used + sites_.bytes_to_come() < budget / 4 * 3) return;
   const uint32_t step = samples ? kTotalsOnly : kSamples;
-  if ((stepping_.fetch_or(step, std::memory_order_acq_rel) & step) != 0) return;  // another thread took it
+  if ((stepping_.fetch_or(step, std::memory_order_relaxed) & step) != 0) return;  // another thread took it
   const uint64_t now = MonotonicNow();
   int64_t live = 0;
   uint64_t peak = 0;

@@ -20,11 +20,13 @@ constexpr TruncationReason kNoCaller = TruncationReason::kBadUnwindInfo;  // the
 
 constinit std::atomic<uint32_t> g_code_epoch{0};
 
+// Release: who sees the new epoch sees no row from before. Pairs with the acquire in StackCache::Take().
 void ForgetCode() {
   g_rows.Clear();
   g_code_epoch.fetch_add(1, std::memory_order_release);
 }
 
+// Release: as above, of an unload that begins (Tracer::BeforeUnload).
 void ForgetReadable() { g_code_epoch.fetch_add(1, std::memory_order_release); }
 
 const KeptFrame* StackCache::FirstDifferenceWithRbp(const KeptFrame* f) const {
@@ -81,6 +83,7 @@ TakenStack StackCache::KeepTooDeep(const HookFrame* hook) {
 
 // Steps as long as rbp matters neither for the way outward nor for the joint. The rest is TakeWithRbp()'s.
 TakenStack StackCache::Take(const HookFrame* hook) {
+  // Acquire: pairs with the release in ForgetCode() and ForgetReadable().
   const uint32_t epoch = g_code_epoch.load(std::memory_order_acquire);
   if (__builtin_expect(code_epoch_ != epoch, 0)) {
     code_epoch_ = epoch;
