@@ -19,6 +19,7 @@ Errors:  Error (a RuntimeError) says what is missing and what to do about it.
 """
 from __future__ import annotations
 
+import os as _os
 import tracemalloc as _tracemalloc
 from tracemalloc import BaseFilter, DomainFilter, Filter, Frame, Statistic, StatisticDiff, Trace, Traceback
 from tracemalloc import _format_size, _normalize_filename  # type: ignore[attr-defined]  # noqa: F401 (programs use them)
@@ -190,9 +191,7 @@ def untrack(domain: int, address: int) -> bool:
 
 def recording_path() -> str:
     """The recording's file; "" if there is none."""
-    import os
-
-    return os.fsdecode(_tracer.recording_path())
+    return _os.fsdecode(_tracer.recording_path())
 
 
 def _text(label: str) -> bytes:

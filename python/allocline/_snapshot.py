@@ -13,6 +13,7 @@ import bisect
 import itertools
 import os
 import sys
+import time
 import tracemalloc
 from collections.abc import Iterable
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union, overload
@@ -78,13 +79,20 @@ def _find_program() -> str:
 
 def _read_document(spec: str) -> Dict[str, Any]:
     """What `allocline top SPEC --stacks` prints, docs/json.md: "every stack, once"."""
-    import json
-    import subprocess
-
     program = _find_program()
     environment = {"LC_ALL": "C.UTF-8", "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
-    run = subprocess.run([program, "top", "--stacks", "--", spec], env=environment, stdin=subprocess.DEVNULL,
-                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    try:
+        import json
+        import subprocess
+
+        run = subprocess.run([program, "top", "--stacks", "--", spec], env=environment, stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+    except (ImportError, RuntimeError) as error:
+        if not sys.is_finalizing():
+            raise
+        # In a __del__() that the interpreter calls at its end, it imports nothing more, and since 3.12 makes no process.
+        raise Error("a snapshot cannot be read any more while the interpreter ends: ask for its statistics before, or "
+                    "read the recording: allocline top '%s'" % spec) from error
     if run.returncode != 0 and not run.stdout:
         raise Error("%s: %s" % (program, run.stderr.decode("utf-8", "replace").strip() or
                                 "ended with %d" % run.returncode))
@@ -343,8 +351,6 @@ def take(limit: int) -> Source:
     """Keeps what is live now in the recording; Error if there is no room."""
     with unseen:
         assert _tracer.table is not None
-        import time
-
         label = "take_snapshot %d" % time.monotonic_ns()  # a name of its own, also beside other interpreters' snapshots
         error = _tracer.table.take_snapshot(label.encode(), _tracer.ROWS_NOT_GIVEN)
         if error != 0:

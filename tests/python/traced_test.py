@@ -145,6 +145,14 @@ class Snapshots(unittest.TestCase):
             self.assertEqual(answer.read(), b"1")
         os.waitpid(child, 0)
 
+    def test_while_the_interpreter_ends_an_error_says_so(self):
+        program = "\n".join(["import allocline", "class Last:", "  def __del__(self, allocline=allocline):",
+                             "    try: allocline.take_snapshot().statistics('lineno')",
+                             "    except allocline.Error as error: print(error)", "last = Last()"])
+        child = subprocess.run([sys.executable, "-B", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               universal_newlines=True)
+        self.assertRegex(child.stdout, "^a snapshot cannot be read any more while the interpreter ends: .*\n$")
+
     def test_children_are_not_disturbed_by_reading(self):
         child = subprocess.Popen(["sleep", "0.3"])
         allocline.take_snapshot().statistics("lineno")
@@ -196,6 +204,12 @@ class Objects(unittest.TestCase):
             made = {}
             exec(compile("made = bytes(902)", name, "exec"), made)
             self.assertEqual(allocline.get_object_traceback(made["made"])[-1].filename, name)
+
+    def test_an_object_out_of_a_free_list_has_the_line_of_its_memory_or_none(self):
+        kept = [1.5 * each for each in range(50)]
+        del kept
+        allocline.clear_traces()
+        self.assertIsNone(allocline.get_object_traceback(2.5 * len(HERE)))
 
     def test_there_is_none_of_objects_that_are_older_or_not_traced(self):
         allocline.clear_traces()
