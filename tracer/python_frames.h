@@ -283,6 +283,11 @@ class PythonThread {
   // The same with every access checked, for a runtime that is not known to be what it seems. Where it is not, an
   // address that no frame can have.
   uintptr_t CheckedTop(const PythonRuntime& python);
+  // The thread was given a block of the RAW domain. States come from there: what lay there was another thread's, and is
+  // no more.
+  void NoteRawBlock(const void* block) {
+    if (__builtin_expect(reinterpret_cast<uintptr_t>(block) == foreign_, 0)) foreign_ = 0;
+  }
   // The state those frames hang on, after Top().
   uintptr_t state() const { return state_; }
 

@@ -94,15 +94,24 @@ struct Hooks {
   static const Allocator& next() { return g_next[kDomain][kLayer]; }
 
   static void* Malloc(void*, size_t bytes) {
-    return Allocate<kDomain, kForm, kLayer, kDomain != kRaw>(bytes, HOOK_FRAME,
-                                                             [bytes] { return next().malloc(next().context, bytes); });
+    return Noted(Allocate<kDomain, kForm, kLayer, kDomain != kRaw>(
+        bytes, HOOK_FRAME, [bytes] { return next().malloc(next().context, bytes); }));
   }
 
   static void* Calloc(void*, size_t count, size_t bytes_each) {
     // Python has seen to it that the product fits.
-    return Allocate<kDomain, kForm, kLayer, false>(count * bytes_each, HOOK_FRAME, [count, bytes_each] {
+    return Noted(Allocate<kDomain, kForm, kLayer, false>(count * bytes_each, HOOK_FRAME, [count, bytes_each] {
       return next().calloc(next().context, count, bytes_each);
-    });
+    }));
+  }
+
+  // Of a block that may become a thread's state, where the state of the GIL's holder is looked at.
+  static void* Noted(void* block) {
+    if constexpr (kDomain == kRaw && HasHolder<kForm>()) {
+      const ThreadState* state = Tracer::this_thread;
+      if (state != nullptr && state->python != nullptr) state->python->NoteRawBlock(block);
+    }
+    return block;
   }
 
   static void* Realloc(void*, void* old, size_t bytes) {

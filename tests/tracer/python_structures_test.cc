@@ -511,6 +511,33 @@ TEST_P(PythonStackTest, AnotherEpochVoidsWhatIsKept) {
   EXPECT_EQ(Take(frames, 2).shared, 0u);
 }
 
+// ---------------------------------------------------------------- whose frames
+
+// Up to 3.11 the state of the thread that holds the GIL is looked at: whose it is stays remembered, by its address.
+TEST(PythonThreadStateTest, AStateThatLiesWhereAnotherThreadsLayIsNotTakenForThat) {
+  constexpr uintptr_t kSelf = 77;
+  struct {
+    uintptr_t top = 4096, thread_id = 78;
+  } state;  // of a thread that is gone soon
+  uintptr_t holder = reinterpret_cast<uintptr_t>(&state);
+  PythonRuntime python;
+  python.layout = LayoutOf3_8();
+  python.layout.top = 0;
+  python.layout.thread_id = 8;
+  python.holder = &holder;
+  python.own_thread_state = []() -> void* { return nullptr; };
+  const auto thread = std::make_unique<PythonThread>();
+  thread->Init(kSelf, kRootNode);
+  EXPECT_EQ(thread->Top(python), 0u) << "another's";
+  holder = 0;
+  EXPECT_EQ(thread->Top(python), 0u);
+  thread->NoteRawBlock(&state);
+  state.thread_id = kSelf;
+  holder = reinterpret_cast<uintptr_t>(&state);
+  EXPECT_EQ(thread->Top(python), state.top);
+  EXPECT_EQ(thread->state(), holder);
+}
+
 // ---------------------------------------------------------------- a list that is too deep
 
 // What is kept of the list: all, or so many of its innermost frames.
