@@ -67,8 +67,8 @@ class Destination {
     if (pipe2(ends_.data(), O_CLOEXEC) != 0) ADD_FAILURE() << "pipe2";
   }
   ~Destination() {
+    if (reader_.joinable()) reader_.join();  // the connector has ended: nobody holds the other end
     for (const int end : ends_) close(end);
-    if (reader_.joinable()) reader_.join();
   }
   Destination(const Destination&) = delete;
   Destination& operator=(const Destination&) = delete;
