@@ -61,6 +61,7 @@ constexpr FactNaming kFactNames[] = {
     {FactKind::kProgramNetwork, "program_network"},
     {FactKind::kPaged, "paged"},
     {FactKind::kMemoized, "memoized"},
+    {FactKind::kLookedUp, "looked_up"},
     {FactKind::kNamedCache, "named_cache"},
     {FactKind::kNamedJoin, "named_join"},
     {FactKind::kNamedRow, "named_row"},
@@ -234,9 +235,9 @@ class EvidenceGatherer {
     for (auto frame = frames.begin(); frame != frames.end(); ++frame) {
       CallKinds kinds = kinds_[*frame];
       // What the line puts its memory into is the outermost container: a vector of maps is a vector.
-      if (!(kinds & kContainers).Empty()) {
+      if (kinds.Has(CallKind::kContainer) || !(kinds & kContainers).Empty()) {
         if (frame.stack() != own) container = kinds & kContainers;
-        kinds = kinds - kContainers;
+        kinds = kinds - kContainers - CallKind::kContainer;
         if (frame.stack() != own) SetExamples(container, *frame, &outermost);
       }
       seen |= kinds;
@@ -246,7 +247,7 @@ class EvidenceGatherer {
     seen |= container;
     const int64_t bytes = std::max<int64_t>(0, held_[site].live_bytes());
     const bool is_own = user.role == FrameRole::kUser;
-    CallSums* of_function = is_own && !seen.Empty() ? &function_calls_[FunctionKey(user)] : nullptr;
+    CallSums* of_function = is_own && !seen.Empty() ? &function_calls_[FunctionKey(user.file, user.function)] : nullptr;
     for (size_t kind = 0; kind < kCallKinds; ++kind) {
       if (!seen.Has(static_cast<CallKind>(kind))) continue;
       line->calls[kind].Add(bytes, outermost[kind]);

@@ -71,6 +71,7 @@ enum class FactKind : uint8_t {
   kProgramNetwork,
   kPaged,
   kMemoized,
+  kLookedUp,  // looked for under its key, put there, and given back
   // What things are called.
   kNamedCache,
   kNamedJoin,

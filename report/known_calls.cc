@@ -41,8 +41,10 @@ std::span<const KnownName> KnownFunctions() {
       {"std::basic_ifstream<", kFile},
       {"std::basic_fstream<", kFile},
       {"fopen", kFile},
+      {"_IO_fopen", kFile},
+      {"_IO_new_fopen", kFile},
+      {"__fopen_internal", kFile},
       {"fdopen", kFile},
-      {"_IO_file_doallocate", kFile},
       {"__getdelim", kFile},
       {"getdelim", kFile},
       {"std::ostream::operator<<(std::basic_streambuf<", kWholeFile},
@@ -296,6 +298,55 @@ bool IsRow(std::string_view map) {
   return arguments.size() > 1 && (arguments[1].starts_with("std::variant<") || arguments[1].starts_with("std::any"));
 }
 
+// Whether a container's method adds to it, and does not make it, copy it, or give it room.
+bool IsPut(std::string_view method) {
+  int depth = 0;
+  size_t begin = 0;
+  for (size_t i = 0; i < method.size(); ++i) {
+    if (method.substr(i).starts_with("operator")) break;
+    depth += method[i] == '<';
+    depth -= method[i] == '>';
+    if (depth == 0 && method.substr(i, 2) == "::") begin = i + 2;
+  }
+  std::string_view name = method.substr(begin);
+  name = name.substr(0, name.starts_with("operator") ? name.npos : name.find('<'));
+  for (const std::string_view other : {"vector",
+                                       "list",
+                                       "deque",
+                                       "forward_list",
+                                       "map",
+                                       "multimap",
+                                       "set",
+                                       "multiset",
+                                       "unordered_map",
+                                       "unordered_set",
+                                       "unordered_multimap",
+                                       "queue",
+                                       "_Rb_tree",
+                                       "_Hashtable",
+                                       "_Vector_base",
+                                       "_Deque_base",
+                                       "operator=",
+                                       "assign",
+                                       "reserve",
+                                       "resize",
+                                       "rehash",
+                                       "_M_copy",
+                                       "_M_assign",
+                                       "_M_create_storage",
+                                       "_M_initialize_map",
+                                       "_M_fill_initialize",
+                                       "_M_default_initialize",
+                                       "_M_range_initialize",
+                                       "_M_default_append",
+                                       "_M_fill_assign",
+                                       "_M_assign_aux",
+                                       "_M_assign_elements"}) {
+    if (name == other) return false;
+  }
+  return true;
+}
+
 CallKinds KindsOfFunction(std::string_view demangled) {
   const std::string whole = WithoutInlineNamespaces(demangled);
   const std::string_view name = QualifiedName(whole);
@@ -314,7 +365,11 @@ CallKinds KindsOfFunction(std::string_view demangled) {
        HasPart(name, "FileReadStream") || HasPart(name, "IStreamWrapper"))) {
     kinds |= CallKind::kFile | CallKind::kDocumentOfFile;
   }
-  if (kinds.Has(CallKind::kKeyed) && IsRow(name)) kinds = kinds - CallKind::kKeyed;
+  if (HasPart(name, "istream_iterator<")) kinds |= CallKind::kFile | CallKind::kWholeFile;
+  if (!(kinds & kContainers).Empty()) {
+    kinds |= CallKind::kContainer;
+    if (!IsPut(name) || (kinds.Has(CallKind::kKeyed) && IsRow(name))) kinds = kinds - kContainers;
+  }
   return kinds;
 }
 

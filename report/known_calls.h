@@ -24,6 +24,7 @@ enum class CallKind : uint8_t {
   kSequence,        // puts into a vector or list
   kKeyed,           // into a map or set
   kQueue,           // into a queue
+  kContainer,       // does any of these, or copies or reserves one
   kNetwork,         // talks to another machine
   kPaged,           // asks for a part of the rows
   kMemoized,        // keeps what a function gave
@@ -52,6 +53,7 @@ class CallKinds {
 };
 constexpr CallKinds operator|(CallKind a, CallKind b) { return CallKinds(a) | CallKinds(b); }
 
+// What is put into one.
 inline constexpr CallKinds kContainers = CallKind::kSequence | CallKind::kKeyed | CallKind::kQueue;
 
 CallKinds KindsOfCall(const Location& location);

@@ -35,7 +35,8 @@ constexpr double kGrownBuffer =
 constexpr double kAlikeThreads = 1.8;  // effective number of threads
 constexpr double kThreadsShare = 0.8;
 constexpr double kHandedOverShare = 0.5;
-constexpr size_t kNamingFrames = 3;  // of the user's, from the line outward, whose names and statements are read
+constexpr size_t kNamingFrames = 3;   // of the user's, from the line outward, whose names and statements are read
+constexpr size_t kCallingFrames = 2;  // whose other calls are looked at
 constexpr size_t kLongestPath = 12;
 
 struct FactOfCall {
@@ -59,9 +60,9 @@ constexpr FactOfCall kContainerFacts[] = {
 };
 // What the line's function calls on other lines, too, and the whole program.
 constexpr FactOfCall kFunctionFacts[] = {
-    {CallKind::kDatabase, FactKind::kDatabase, "the same function asks a database"},
-    {CallKind::kFile, FactKind::kFile, "the same function reads a file"},
-    {CallKind::kCsv, FactKind::kCsv, "the same function reads a table of text"},
+    {CallKind::kDatabase, FactKind::kDatabase, "asks a database"},
+    {CallKind::kFile, FactKind::kFile, "reads a file"},
+    {CallKind::kCsv, FactKind::kCsv, "reads a table of text"},
 };
 constexpr FactOfCall kProgramFacts[] = {
     {CallKind::kDatabase, FactKind::kProgramDatabase, "the program asks a database"},
@@ -130,7 +131,6 @@ class FactFinder {
       line_.path.push_back(place);
       if (line_.path.size() == kLongestPath) break;
     }
-    if (node != kRootStack) own_ = &context_.stacks.Innermost(node);
   }
 
   void Amounts() {
@@ -293,12 +293,16 @@ class FactFinder {
       Add(known.fact, Ratio(Real(call.bytes), Real(line_.size)),
           fmt::format("{}: {}", known.text, CallText(call.example)));
     }
-    if (own_ != nullptr) {
-      const auto of_function = context_.function_calls.find(FunctionKey(*own_));
+    // One that only makes or keeps a row is called by the one that has it from somewhere.
+    for (size_t i = 0; i < std::min(line_.path.size(), kCallingFrames); ++i) {
+      const auto of_function = context_.function_calls.find(FunctionKey(line_.path[i].file, line_.path[i].function));
+      if (of_function == context_.function_calls.end()) continue;
       for (const FactOfCall& known : kFunctionFacts) {
-        if (of_function == context_.function_calls.end()) break;
         const CallBytes& call = of_function->second[static_cast<size_t>(known.call)];
-        if (call.bytes >= 0) Add(known.fact, 1, fmt::format("{}: {}", known.text, CallText(call.example)));
+        if (call.bytes < 0) continue;
+        Add(known.fact, 1,
+            fmt::format("{} {}: {}", i == 0 ? "the same function" : "the function that calls it", known.text,
+                        CallText(call.example)));
       }
     }
     for (const FactOfCall& known : kProgramFacts) {
@@ -353,6 +357,10 @@ class FactFinder {
           line_.keeper = CodePlace{.file = place.file, .line = statement.container_line, .function = place.function};
         }
         container_place_ = PlaceText(place.file, statement.container_line);
+        if (context_.statements->IsLookUp(place.file, statement.container_line, container_name_)) {
+          Add(FactKind::kLookedUp, 1,
+              fmt::format("\"{}\" is asked first, and what is put there is given back", Printable(container_name_)));
+        }
         break;
       }
       if (!line_.path.empty()) StatementCalls(own);
@@ -385,7 +393,7 @@ class FactFinder {
     }
     const CallKinds around = own.kinds | context_.statements->Around(place.file, place.line);
     for (const FactOfCall& known : kFunctionFacts) {
-      if (around.Has(known.call)) Add(known.fact, 1, fmt::format("{}, by its text", known.text));
+      if (around.Has(known.call)) Add(known.fact, 1, fmt::format("the same function {}, by its text", known.text));
     }
     if (around.Has(CallKind::kPaged))
       Add(FactKind::kPaged, 1, "the same function asks for a part of the rows at a time");
@@ -425,7 +433,6 @@ class FactFinder {
   const Verdict& verdict_;
   const LineSeries& series_;
   LineEvidence& line_;
-  const Location* own_ = nullptr;  // the line's
   bool of_limit_ = false;
   const FactOfCall* container_ = nullptr;  // as the stacks say
   std::string container_text_;
@@ -435,12 +442,11 @@ class FactFinder {
 
 }  // namespace
 
-std::string FunctionKey(const Location& location) {
-  std::string_view function = location.function;
+std::string FunctionKey(std::string_view file, std::string_view function) {
   for (const std::string_view inner : {".<locals>.<", "::{lambda", "::<lambda"}) {
     function = function.substr(0, function.find(inner));
   }
-  return fmt::format("{}\n{}", location.file, function);
+  return fmt::format("{}\n{}", file, function);
 }
 
 void FindFacts(const FactContext& context, const LineSums& sums, const Verdict& verdict, const LineSeries& series,

@@ -65,7 +65,7 @@ struct FactContext {
 };
 
 // A function and what is written inside of it: lambdas, generators, comprehensions.
-std::string FunctionKey(const Location& location);
+std::string FunctionKey(std::string_view file, std::string_view function);
 
 // `series`: over context.points. Fills in `path`, `keeper`, `facts` and `present`; the figures are there already.
 void FindFacts(const FactContext& context, const LineSums& sums, const Verdict& verdict, const LineSeries& series,

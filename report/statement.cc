@@ -16,6 +16,7 @@ namespace {
 constexpr uint32_t kStatementLines = 6;
 constexpr uint32_t kFollowedLines = 8;
 constexpr uint32_t kLinesAround = 40;
+constexpr uint32_t kLinesOfLookUp = 6;
 constexpr size_t kLongestLine = 2000;  // generated code: nobody's evidence
 
 bool IsNameChar(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
@@ -160,10 +161,13 @@ bool HasWord(std::string_view text, std::string_view word) {
 std::optional<Put> PutByMaking(std::string_view text) {
   const size_t equals = FindAssignment(text);
   if (equals == text.npos) return std::nullopt;
-  const std::string_view left = Trim(text.substr(0, equals)), right = Trim(text.substr(equals + 1));
+  std::string_view left = Trim(text.substr(0, equals));
+  const std::string_view right = Trim(text.substr(equals + 1));
   const bool comprehends = HasWord(right, "for") && HasWord(right, "in");
   CallKinds kinds;
-  if (right.starts_with("[") && comprehends) kinds = CallKind::kSequence;
+  const bool adds = left.ends_with('+') || left.ends_with('|');  // orders += [row]
+  if (adds) left = Trim(left.substr(0, left.size() - 1));
+  if (right.starts_with("[") && (comprehends || adds)) kinds = CallKind::kSequence;
   if (right.starts_with("{") && comprehends) kinds = CallKind::kKeyed;
   for (const std::string_view sequence : {"list(", "sorted(", "tuple(", "deque("}) {
     if (right.starts_with(sequence)) kinds = CallKind::kSequence;
@@ -383,6 +387,23 @@ CallKinds StatementReader::Around(std::string_view file, uint32_t line) {
     }
   }
   return kinds;
+}
+
+bool StatementReader::IsLookUp(std::string_view file, uint32_t line, std::string_view container) {
+  if (container.empty()) return false;
+  const std::string name(container);
+  bool looks = false, gives_back = false;
+  const uint32_t first = line > kLinesOfLookUp ? line - kLinesOfLookUp : 1;
+  for (uint32_t at = first; at <= line + kLinesOfLookUp; ++at) {
+    const std::string text = Code(file, at);
+    for (const std::string_view how : {".find(", ".count(", ".contains(", ".get("})
+      looks |= IsIn(text, name + std::string(how));
+    looks |= IsIn(text, "in " + name + ":") || text.ends_with("in " + name);
+    const size_t back = text.find("return ");
+    if (back == text.npos) continue;
+    gives_back |= IsIn(text.substr(back), name) || IsIn(text.substr(back), "->second");
+  }
+  return looks && gives_back;
 }
 
 bool StatementReader::IsMemoized(std::string_view file, uint32_t line, std::string_view function) {

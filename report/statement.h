@@ -43,6 +43,8 @@ class StatementReader {
   // What the lines before it call, as far as they are of the same function: only kFile, kPaged and kDatabase are looked
   // for.
   CallKinds Around(std::string_view file, uint32_t line);
+  // Whether the lines around look for something in `container`, and give back what is there: how a cache is written.
+  bool IsLookUp(std::string_view file, uint32_t line, std::string_view container);
   // Whether a function of Python that the line is in, of that name, has a decorator that keeps results.
   bool IsMemoized(std::string_view file, uint32_t line, std::string_view function);
 

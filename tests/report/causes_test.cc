@@ -244,6 +244,15 @@ std::string HoldsNestedDocuments(Draw& draw) {
   return draw.End();
 }
 
+// In C: one function makes a row, and the one that calls it steps through the query.
+std::string LinksRowsInC(Draw& draw) {
+  const SiteId row = draw.program.Site({Lib("strdup", "libc.so.6"), Own("keep", 98), Own("read_orders", 99)});
+  const SiteId step = draw.program.Site({Lib("sqlite3_step", "libsqlite3.so.0"), Own("read_orders", 99)});
+  draw.checkpoints = false;
+  draw.Fill(row, [&] { draw.Pass(step, 4 << 10, 3); });
+  return draw.End();
+}
+
 // ---------------------------------------------------------------- what is no finding
 
 std::string SendsPageByPage(Draw& draw) {
@@ -317,6 +326,13 @@ std::string LeaksALittle(Draw& draw) {
   }
   return draw.End();
 }
+// Tables of numbers: vectors that are made as large as they are, and nothing is put into them.
+std::string Computes(Draw& draw) {
+  const SiteId rows = draw.program.Site(
+      {Std("std::vector<double>::vector"), Std("std::vector<std::vector<double>>::vector"), Own("Solve()", 16)});
+  draw.program.Allocate(rows, draw.most, draw.dice.Count(1, 4000));
+  return draw.End();
+}
 // An arena: large, and of none of the causes.
 std::string AnArena(Draw& draw) {
   draw.program.Allocate(draw.program.Site({Own("Arena::Arena(unsigned long)", 12)}), draw.most);
@@ -339,6 +355,7 @@ constexpr Kind kPrograms[] = {
     {"asks for all rows of PostgreSQL", "whole_result", AsksForAllRowsOfPostgres},
     {"gets a table of SQLite", "whole_result", GetsATableOfSqlite},
     {"steps through a query into a vector", "whole_result", StepsThroughAQueryIntoAVector},
+    {"links rows in C", "whole_result", LinksRowsInC},
     {"builds one side of a join", "join_in_memory", BuildsOneSideOfAJoin},
     {"adds up by key", "join_in_memory", AddsUpByKey},
     {"remembers what it looked up", "cache", RemembersWhatItLookedUp},
@@ -356,6 +373,7 @@ constexpr Kind kPrograms[] = {
     {"code without lines", "none", CodeWithoutLines},
     {"a small program", "none", ASmallProgram},
     {"leaks a little", "none", LeaksALittle},
+    {"computes", "none", Computes},
     {"an arena", "none", AnArena},
     {"a tree of its own", "none", ATreeOfItsOwn},
 };
