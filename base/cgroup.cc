@@ -304,6 +304,42 @@ bool ReadUsage(const Files& files, Path& directory, Usage* usage) {
   return true;
 }
 
+// `directory` is the group's. Of the group that decides it gives how long the path of its directory is.
+ContainerMemory ReadMemory(const Cgroup& group, Path& directory, size_t* deciding_bytes) {
+  ContainerMemory memory;
+  const Files& files = FilesOf(group.version);
+  *deciding_bytes = directory.length();
+  Usage own;
+  if (!ReadUsage(files, directory, &own)) return memory;
+  memory.usage_bytes = own.bytes;
+
+  int64_t least_room = INT64_MAX;
+  const auto take = [&](uint64_t limit, uint64_t usage) {
+    const bool is_limit = limit > 0 && limit < kNoLimit && (group.machine_bytes == 0 || limit <= group.machine_bytes);
+    const auto room = static_cast<int64_t>(limit - usage);
+    if (!is_limit || room >= least_room) return;
+    least_room = room;
+    memory.limit_bytes = limit;
+    memory.usage_bytes = usage;
+    *deciding_bytes = directory.length();
+  };
+  if (own.limit_above.found) take(own.limit_above.value, own.bytes);
+  bool is_own = true;
+  do {
+    uint64_t limit = 0;  // what is no number is none
+    if (ReadNumber(directory, files.limit, &limit) && limit < kNoLimit) {
+      Usage usage = own;
+      if (!is_own) ReadUsage(files, directory, &usage);
+      take(limit, usage.bytes);
+    }
+    is_own = false;
+  } while (directory.GoUp(group.mount_bytes));
+
+  const bool in_root = strlen(group.directory) == group.mount_bytes;
+  memory.found = !in_root || memory.limit_bytes != 0;
+  return memory.found ? memory : ContainerMemory{};
+}
+
 }  // namespace
 
 Cgroup FindCgroup(int pid, const char* root) {
@@ -335,38 +371,42 @@ Cgroup FindCgroup(int pid, const char* root) {
 }
 
 ContainerMemory ReadContainerMemory(const Cgroup& group) {
-  ContainerMemory memory;
-  if (!group.found()) return memory;
-  const Files& files = FilesOf(group.version);
+  if (!group.found()) return {};
   Path directory(group.directory);
-  Usage own;
-  if (!ReadUsage(files, directory, &own)) return memory;
-  memory.usage_bytes = own.bytes;
+  size_t deciding_bytes = 0;
+  return ReadMemory(group, directory, &deciding_bytes);
+}
 
-  int64_t least_room = INT64_MAX;
-  const auto take = [&](uint64_t limit, uint64_t usage) {
-    const bool is_limit = limit > 0 && limit < kNoLimit && (group.machine_bytes == 0 || limit <= group.machine_bytes);
-    const auto room = static_cast<int64_t>(limit - usage);
-    if (!is_limit || room >= least_room) return;
-    least_room = room;
-    memory.limit_bytes = limit;
-    memory.usage_bytes = usage;
-  };
-  if (own.limit_above.found) take(own.limit_above.value, own.bytes);
-  bool is_own = true;
-  do {
-    uint64_t limit = 0;  // what is no number is none
-    if (ReadNumber(directory, files.limit, &limit) && limit < kNoLimit) {
-      Usage usage = own;
-      if (!is_own) ReadUsage(files, directory, &usage);
-      take(limit, usage.bytes);
-    }
-    is_own = false;
-  } while (directory.GoUp(group.mount_bytes));
-
-  const bool in_root = strlen(group.directory) == group.mount_bytes;
-  memory.found = !in_root || memory.limit_bytes != 0;
-  return memory.found ? memory : ContainerMemory{};
+ContainerParts ReadContainerParts(const Cgroup& group) {
+  ContainerParts parts;
+  if (!group.found()) return parts;
+  Path directory(group.directory);
+  size_t deciding_bytes = 0;
+  parts.memory = ReadMemory(group, directory, &deciding_bytes);
+  if (!parts.memory.found) return parts;
+  directory.CutTo(0);
+  directory.Append(Part(group.directory, 0, deciding_bytes));
+  const bool is_v1 = group.version == CgroupVersion::kV1;
+  enum { kAnonymous, kFile, kShared, kInactive, kKernel, kSlab, kStacks, kTables, kPerCpu, kSockets };
+  Pair v1[] = {{"total_rss"}, {"total_cache"}, {"total_shmem"}, {"total_inactive_file"}};
+  Pair v2[] = {{"anon"}, {"file"},         {"shmem"},      {"inactive_file"}, {"kernel"},
+               {"slab"}, {"kernel_stack"}, {"pagetables"}, {"percpu"},        {"sock"}};
+  is_v1 ? ReadPairs(directory, "/memory.stat", v1) : ReadPairs(directory, "/memory.stat", v2);
+  const Pair* pairs = is_v1 ? v1 : v2;
+  parts.found = pairs[kAnonymous].found && pairs[kFile].found;
+  parts.anonymous_bytes = pairs[kAnonymous].value;
+  parts.shared_bytes = pairs[kShared].value;
+  // Of tmpfs nothing is inactive *file*: it is anonymous to the kernel's lists.
+  const uint64_t not_counted = pairs[kShared].value + pairs[kInactive].value;
+  parts.file_bytes = pairs[kFile].value > not_counted ? pairs[kFile].value - not_counted : 0;
+  if (is_v1) {
+    ReadNumber(directory, "/memory.kmem.usage_in_bytes", &parts.kernel_bytes);
+  } else if (v2[kKernel].found) {  // since Linux 5.18; sockets apart
+    parts.kernel_bytes = v2[kKernel].value + v2[kSockets].value;
+  } else {
+    for (int part = kSlab; part <= kSockets; ++part) parts.kernel_bytes += v2[part].value;
+  }
+  return parts;
 }
 
 bool ReadOomKills(const Cgroup& group, uint64_t* kills) {

@@ -52,9 +52,21 @@ struct ContainerMemory {
   bool found = false;
 };
 
+// What the usage of the deciding group consists of, of all processes below it together: the four add up to
+// ContainerMemory::usage_bytes, but for what the kernel has charged in advance (256 KiB a processor at most).
+struct ContainerParts {
+  uint64_t anonymous_bytes = 0;
+  uint64_t file_bytes = 0;    // page cache of files that are not inactive, shared memory apart
+  uint64_t shared_bytes = 0;  // tmpfs, shared anonymous memory
+  uint64_t kernel_bytes = 0;  // page tables, stacks of the kernel, slab, buffers of sockets
+  ContainerMemory memory;     // read at once with them
+  bool found = false;         // memory.stat says so
+};
+
 // `pid` 0 is the calling process. `root` stands before /proc and every mount point (tests).
 Cgroup FindCgroup(int pid, const char* root = "");
 ContainerMemory ReadContainerMemory(const Cgroup& group);
+ContainerParts ReadContainerParts(const Cgroup& group);
 // How often the kernel has killed a process of this very group because it was full; false if the kernel does not say.
 bool ReadOomKills(const Cgroup& group, uint64_t* kills);
 
