@@ -113,6 +113,7 @@ RecordingBuilder::RecordingBuilder(const Recording& recording)
       symbols_(recording.symbols()),
       differences_(recording.differences()),
       timeline_(recording.timeline()),
+      ledger_(recording.ledger()),
       peak_copy_(recording.peak_copy()) {
   for (NodeId node = 1; node < nodes_.size(); ++node) {
     node_of_frame_.try_emplace({nodes_[node].parent, nodes_[node].frame}, node);
@@ -184,6 +185,8 @@ void RecordingBuilder::AddDifference(const RecordedDifference& difference) { dif
 
 void RecordingBuilder::AddTimelinePoint(const TimelinePoint& point) { timeline_.push_back(point); }
 
+void RecordingBuilder::SetLedger(const RecordedLedger& ledger) { ledger_ = ledger; }
+
 void RecordingBuilder::SetPeakCopy(const RecordedPeak& peak) { peak_copy_ = peak; }
 
 std::string RecordingBuilder::Build() const {
@@ -217,6 +220,12 @@ std::string RecordingBuilder::Build() const {
                                                                 .rss_bytes = point.rss_bytes,
                                                                 .container_usage_bytes = point.container_usage_bytes,
                                                                 .container_limit_bytes = point.container_limit_bytes});
+  }
+  if (ledger_) {
+    RecordedLedger ledger = *ledger_;
+    ledger.figures.sequence = 1;
+    tables[TableKind::kLedger] = EncodeLedger(ledger);
+    tables[TableKind::kLedger].resize(format::kLedgerSlotBytes);
   }
 
   FileHeader header = header_;

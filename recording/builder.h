@@ -46,6 +46,7 @@ class RecordingBuilder {
   void AddSymbol(const RecordedSymbol& symbol);
   void AddDifference(const RecordedDifference& difference);
   void AddTimelinePoint(const TimelinePoint& point);
+  void SetLedger(const RecordedLedger& ledger);
   void SetPeakCopy(const RecordedPeak& peak);
 
   std::string Build() const;
@@ -68,6 +69,7 @@ class RecordingBuilder {
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
   std::vector<TimelinePoint> timeline_;
+  std::optional<RecordedLedger> ledger_;
   std::optional<RecordedPeak> peak_copy_;
   absl::flat_hash_map<std::pair<NodeId, format::Frame>, NodeId> node_of_frame_;
   absl::flat_hash_map<NodeId, SiteId> site_of_node_;

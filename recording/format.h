@@ -37,7 +37,7 @@ namespace allocline::format {
 
 inline constexpr char kMagic[8] = {'A', 'L', 'L', 'O', 'C', 'L', 'N', '\n'};
 inline constexpr uint16_t kMajorVersion = 1;
-inline constexpr uint16_t kMinorVersion = 3;
+inline constexpr uint16_t kMinorVersion = 4;
 inline constexpr uint32_t kByteOrderMark = 0x01020304;
 inline constexpr uint32_t kPageBytes = 4096;
 inline constexpr uint32_t kHeaderBytes = 4096;
@@ -60,6 +60,7 @@ enum class TableKind : uint32_t {
   kDifferences = 11,  // DifferenceRecord: stacks on which our unwinder and libunwind disagree (ALLOCLINE_VERIFY=1)
   kPeakFirst = 12,    // PeakSite i: what was live of site i at the peak, in FileHeader.peak_copies[0]
   kPeakSecond = 13,   // the same, in [1]
+  kLedger = 14,       // 1.4: LedgerRecord: what the process's memory consists of, two slots
 };
 inline constexpr uint32_t kTableCount = 16;  // room for kinds 1..15
 
@@ -451,8 +452,8 @@ enum class SnapshotKind : uint32_t {
 };
 // 1.3: stands behind the padding of a SnapshotRecord. One without it, of an earlier version, is kLabelled.
 struct SnapshotTail {
-  uint32_t kind;  // SnapshotKind
-  uint32_t reserved;
+  uint32_t kind;          // SnapshotKind
+  uint32_t ledger_bytes;  // 1.4: of a LedgerRecord of the same moment, which follows; 0: none
 };
 static_assert(sizeof(SnapshotTail) == 8);
 inline constexpr uint64_t kRowsNotGiven = ~uint64_t{0};
@@ -475,6 +476,86 @@ struct TimelineRecord {
 };
 static_assert(sizeof(TimelineRecord) == 48);
 inline constexpr uint32_t kMaxTimelinePoints = (64 << 10) / sizeof(TimelineRecord);
+
+// ---------------------------------------------------------------- ledger (1.4)
+
+enum LedgerFlag : uint32_t {
+  kLedgerNoRegions = 1u << 0,    // /proc/self/smaps could not be read: of the process only the sums are known
+  kLedgerWholeHeap = 1u << 1,    // what lies where was not asked: blocks are sampled, or the allocator is not glibc's.
+                                 // Anonymous memory that nobody was seen to map counts as the allocator's then
+  kLedgerNoContainer = 1u << 2,  // no cgroup, or one that does not say what its usage consists of
+};
+
+// What the resident memory of the process consists of, and the usage of its container, as the process read it when it
+// had grown, at its end, and for some snapshots. tracer/ledger.h says how. In bytes; what is resident unless it says
+// otherwise. rss_bytes is the sum of all that are marked with +.
+// Followed by: LedgerItem[item_count], each with its path.
+//
+// kLedger holds two slots of kLedgerSlotBytes, written in turn, so that one is whole at any instant: that of the
+// highest `sequence`. A reader looks at `sequence` again after it has read the rest, as with PeakCopy.
+struct LedgerRecord {
+  uint64_t sequence;      // atomic, release: 1, 2, 3, ...; 0 = none, or being written
+  uint32_t record_bytes;  // with the items, multiple of 8
+  uint32_t item_count;
+  uint32_t flags;       // LedgerFlag
+  uint32_t stacks;      // regions that are stacks
+  uint32_t arenas;      // regions that are arenas of glibc's malloc, the main one apart
+  uint32_t processors;  // the kernel charges up to 256 KiB ahead for each
+  uint64_t monotonic_ns;
+  uint64_t rss_bytes;
+  uint64_t anonymous_bytes;  // of rss_bytes: of no file. What a cgroup charges to the process that touches it
+  uint64_t swapped_bytes;    // not resident
+  // --- the allocators whose blocks are recorded
+  uint64_t traced_bytes;        // live blocks of malloc and of Python, as requested, resident or not
+  uint64_t untouched_bytes;     // of these: not resident, as far as large blocks and sums tell
+  uint64_t heap_bytes;          // + what the allocators hold
+  uint64_t brk_bytes;           // of heap_bytes: in [heap]
+  uint64_t arena_bytes;         // of heap_bytes: in arenas of glibc's malloc
+  uint64_t block_bytes;         // of heap_bytes: in blocks that glibc's malloc mapped by themselves
+  uint64_t free_page_bytes;     // of heap_bytes: whole pages without a live block. kNotCounted: unknown
+  uint64_t python_arena_bytes;  // held in arenas of pymalloc, resident or not
+  uint64_t python_live_bytes;   // live in them
+  uint64_t outside_heap_bytes;  // live of other domains (mmap, track()): no part of traced_bytes
+  // --- all else in the process
+  uint64_t stack_bytes;           // +
+  uint64_t module_data_bytes;     // + written data of loaded files: .data, .bss, relocations
+  uint64_t mapped_by_code_bytes;  // + anonymous, from a call of mmap that was seen
+  uint64_t unknown_bytes;         // + anonymous, from no call that was seen
+  uint64_t file_bytes;            // + pages of mapped files
+  uint64_t shared_bytes;          // + memory of memfd, tmpfs in /dev/shm, System V and MAP_SHARED | MAP_ANONYMOUS
+  // --- the tracer
+  uint64_t own_private_bytes;    // + tables outside the recording
+  uint64_t own_map_bytes;        // + the pointer map
+  uint64_t own_recording_bytes;  // + the recording's pages
+  uint64_t own_code_bytes;       // + liballocline.so and libunwind, code and data
+  // --- the cgroup that decides (base/cgroup.h), and what its memory.stat says of all its processes together
+  uint64_t container_usage_bytes;  // without inactive file pages; 0: none
+  uint64_t container_limit_bytes;
+  uint64_t container_anonymous_bytes;
+  uint64_t container_file_bytes;    // page cache of files, without what is inactive, and without shared memory
+  uint64_t container_shared_bytes;  // tmpfs and shared anonymous memory
+  uint64_t container_kernel_bytes;  // page tables, stacks of the kernel, slab
+  bool operator==(const LedgerRecord&) const = default;
+};
+static_assert(sizeof(LedgerRecord) == 272);
+
+enum class LedgerItemKind : uint32_t {
+  kMappedByCode = 1,  // a part of mapped_by_code_bytes; path: the object whose code called mmap
+  kModuleData = 2,    // of module_data_bytes; path: the object
+  kFile = 3,          // of file_bytes; path: the file
+  kShared = 4,        // of shared_bytes; path: as /proc names it
+};
+// One of the largest of its kind. Followed by its path (path_bytes, no NUL), padding to 8.
+struct LedgerItem {
+  uint32_t kind;  // LedgerItemKind
+  uint32_t path_bytes;
+  uint64_t bytes;
+};
+static_assert(sizeof(LedgerItem) == 16);
+inline constexpr uint32_t kLedgerSlotBytes = 4096;
+inline constexpr uint32_t kMaxLedgerItems = 16;
+inline constexpr uint32_t kMaxLedgerPathBytes = 200;  // of longer ones the end
+static_assert(sizeof(LedgerRecord) + kMaxLedgerItems * (sizeof(LedgerItem) + kMaxLedgerPathBytes) <= kLedgerSlotBytes);
 
 // ---------------------------------------------------------------- differences (ALLOCLINE_VERIFY=1)
 

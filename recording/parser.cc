@@ -65,6 +65,7 @@ absl::StatusOr<Recording> RecordingParser::Parse() && {
   RETURN_IF_ERROR(ReadSymbols());
   RETURN_IF_ERROR(ReadDifferences());
   RETURN_IF_ERROR(ReadTimeline());
+  RETURN_IF_ERROR(ReadLedger());
   NoteWhatIsMissing();
   RETURN_IF_ERROR(CheckStacks());
   CheckCodes();
@@ -199,6 +200,37 @@ absl::Status RecordingParser::ReadSymbols() {
 absl::Status RecordingParser::ReadDifferences() {
   return ReadVariable(map_, TableKind::kDifferences, sizeof(format::DifferenceRecord), AnywhereBy<ParseDifference>,
                       &recording_.differences_);
+}
+
+// Of the two slots the newer one, if the process did not write it meanwhile: then the other one is the newer.
+absl::Status RecordingParser::ReadLedger() {
+  constexpr int kAttempts = 4;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    RETURN_IF_ERROR(map_.Refresh());
+    uint64_t sequences[2] = {};
+    for (int i = 0; i < 2; ++i) {
+      const uint64_t offset = uint64_t{format::kLedgerSlotBytes} * static_cast<uint64_t>(i);
+      if (map_.Readable(TableKind::kLedger) < offset + format::kLedgerSlotBytes) break;
+      RETURN_IF_ERROR(map_.Read(TableKind::kLedger, offset, &sequences[i], sizeof(sequences[i])));
+    }
+    const int newest = sequences[1] > sequences[0] ? 1 : 0;
+    const uint64_t sequence = sequences[newest];
+    if (sequence == 0) return absl::OkStatus();
+    const uint64_t offset = uint64_t{format::kLedgerSlotBytes} * static_cast<uint64_t>(newest);
+    // Pairs with the release of what was written, and with the fence before it is written over.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    std::string slot(format::kLedgerSlotBytes, '\0');
+    RETURN_IF_ERROR(map_.Read(TableKind::kLedger, offset, slot.data(), slot.size()));
+    std::atomic_thread_fence(std::memory_order_acquire);
+    uint64_t after = 0;
+    RETURN_IF_ERROR(map_.Read(TableKind::kLedger, offset, &after, sizeof(after)));
+    if (after != sequence) continue;
+    absl::StatusOr<RecordedLedger> ledger = ParseLedger(slot);
+    if (!ledger.ok()) return map_.Damaged(TableKind::kLedger, offset, std::string(ledger.status().message()));
+    recording_.ledger_ = *std::move(ledger);
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 // Three looks: the first and the last say which records were whole all the while that the second was taken.

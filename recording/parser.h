@@ -43,6 +43,7 @@ class RecordingParser {
   absl::Status ReadCodes();
   absl::Status ReadSymbols();
   absl::Status ReadDifferences();
+  absl::Status ReadLedger();
   absl::Status ReadTimeline();
 
   // Once all is read: does everything lead somewhere?

@@ -80,6 +80,19 @@ struct RecordedThread {
   bool operator==(const RecordedThread&) const = default;
 };
 
+// What the memory of the process and its container consisted of (format::LedgerRecord).
+struct RecordedLedger {
+  format::LedgerRecord figures{};  // its sizes and counts are those of the file
+  struct Item {
+    format::LedgerItemKind kind = format::LedgerItemKind::kFile;  // may be one that a later version brought
+    uint64_t bytes = 0;
+    std::string path;
+    bool operator==(const Item&) const = default;
+  };
+  std::vector<Item> items;
+  bool operator==(const RecordedLedger&) const = default;
+};
+
 struct RecordedSnapshot {
   std::string label;
   uint64_t monotonic_ns = 0;
@@ -88,6 +101,7 @@ struct RecordedSnapshot {
   uint64_t rows = format::kRowsNotGiven;
   format::SnapshotKind kind = format::SnapshotKind::kLabelled;  // may be one that a later version brought
   std::vector<std::pair<SiteId, SiteCounters>> growth;          // since the snapshot before, by rising site
+  std::optional<RecordedLedger> ledger;                         // of the same moment
   bool operator==(const RecordedSnapshot&) const = default;
 };
 
@@ -159,6 +173,8 @@ class Recording {
   // By rising time. The process takes them as its memory changes; header().timeline_points says of how many these are
   // what was kept.
   const std::vector<TimelinePoint>& timeline() const { return timeline_; }
+  // The last one. It may be older than the counters: its monotonic_ns says when it was read.
+  const std::optional<RecordedLedger>& ledger() const { return ledger_; }
   // Nothing if no copy was made: the process never had more than K live, or forgot its peak.
   const std::optional<RecordedPeak>& peak_copy() const { return peak_copy_; }
 
@@ -211,6 +227,7 @@ class Recording {
   std::vector<RecordedSymbol> symbols_;
   std::vector<RecordedDifference> differences_;
   std::vector<TimelinePoint> timeline_;
+  std::optional<RecordedLedger> ledger_;
   std::optional<RecordedPeak> peak_copy_;
   std::vector<std::string> damage_;
 };

@@ -56,6 +56,8 @@ std::string_view TableName(TableKind kind) {
     case TableKind::kPeakFirst:
     case TableKind::kPeakSecond:
       return "sites at the peak";
+    case TableKind::kLedger:
+      return "ledger";
   }
   return "unknown";
 }

@@ -14,6 +14,9 @@ namespace allocline {
 using format::CodeRecord;
 using format::DifferenceRecord;
 using format::Frame;
+using format::LedgerItem;
+using format::LedgerItemKind;
+using format::LedgerRecord;
 using format::ModuleRecord;
 using format::Segment;
 using format::SnapshotKind;
@@ -124,7 +127,12 @@ absl::StatusOr<RecordedSnapshot> ParseSnapshot(std::string_view record) {
                             .container_limit_bytes = fixed.container_limit_bytes,
                             .rows = fixed.rows,
                             .kind = SnapshotKind{tail.kind},
-                            .growth = {}};
+                            .growth = {},
+                            .ledger = {}};
+  if (tail.ledger_bytes != 0) {
+    RETURN_IF_ERROR(CheckRoom(record, padded + sizeof(tail), tail.ledger_bytes));
+    ASSIGN_OR_RETURN(snapshot.ledger, ParseLedger(record.substr(padded + sizeof(tail), tail.ledger_bytes)));
+  }
   snapshot.growth.reserve(fixed.entry_count);
   const auto* in = reinterpret_cast<const unsigned char*>(rest.data()) + fixed.label_bytes;
   const auto* const end = in + fixed.payload_bytes;
@@ -177,8 +185,57 @@ std::string EncodeSnapshot(const RecordedSnapshot& snapshot) {
   record += label;
   record += payload;
   record.resize((record.size() + 7) & ~size_t{7});
-  record += BytesOf(SnapshotTail{.kind = static_cast<uint32_t>(snapshot.kind), .reserved = 0});
+  const std::string ledger = snapshot.ledger ? EncodeLedger(*snapshot.ledger) : "";
+  record += BytesOf(
+      SnapshotTail{.kind = static_cast<uint32_t>(snapshot.kind), .ledger_bytes = static_cast<uint32_t>(ledger.size())});
+  record += ledger;
   return Finish(std::move(record));
+}
+
+// ---------------------------------------------------------------- ledgers
+
+absl::StatusOr<RecordedLedger> ParseLedger(std::string_view record) {
+  RETURN_IF_ERROR(CheckRoom(record, sizeof(LedgerRecord), 0));
+  RecordedLedger ledger{.figures = Load<LedgerRecord>(record), .items = {}};
+  RETURN_IF_ERROR(CheckRoom(record, 0, ledger.figures.record_bytes));
+  std::string_view rest = record.substr(0, ledger.figures.record_bytes);
+  if (rest.size() < sizeof(LedgerRecord)) {
+    return absl::InvalidArgumentError(fmt::format("a ledger of {} bytes", rest.size()));
+  }
+  rest.remove_prefix(sizeof(LedgerRecord));
+  for (uint32_t i = 0; i < ledger.figures.item_count; ++i) {
+    if (rest.size() < sizeof(LedgerItem)) {
+      return absl::InvalidArgumentError(
+          fmt::format("a ledger of {} items ends behind {}", ledger.figures.item_count, i));
+    }
+    const auto item = Load<LedgerItem>(rest);
+    rest.remove_prefix(sizeof(item));
+    if (rest.size() < item.path_bytes) {
+      return absl::InvalidArgumentError(fmt::format("item {} of a ledger ends within its path", i));
+    }
+    ledger.items.push_back(
+        {.kind = LedgerItemKind{item.kind}, .bytes = item.bytes, .path = std::string(rest.substr(0, item.path_bytes))});
+    rest.remove_prefix(std::min<size_t>((size_t{item.path_bytes} + 7) & ~size_t{7}, rest.size()));
+  }
+  return ledger;
+}
+
+std::string EncodeLedger(const RecordedLedger& ledger) {
+  std::string items;
+  const size_t count = std::min<size_t>(ledger.items.size(), format::kMaxLedgerItems);
+  for (size_t i = 0; i < count; ++i) {
+    std::string_view path = ledger.items[i].path;
+    path.remove_prefix(path.size() - std::min<size_t>(path.size(), format::kMaxLedgerPathBytes));
+    items += BytesOf(LedgerItem{.kind = static_cast<uint32_t>(ledger.items[i].kind),
+                                .path_bytes = static_cast<uint32_t>(path.size()),
+                                .bytes = ledger.items[i].bytes});
+    items += path;
+    items.resize((items.size() + 7) & ~size_t{7});
+  }
+  LedgerRecord fixed = ledger.figures;
+  fixed.record_bytes = static_cast<uint32_t>(sizeof(fixed) + items.size());
+  fixed.item_count = static_cast<uint32_t>(count);
+  return std::string(BytesOf(fixed)) + items;
 }
 
 // ---------------------------------------------------------------- code

@@ -1,5 +1,5 @@
-// The records of variable size (modules, snapshots, code, symbols, differences): their bytes, and the values they stand
-// for.
+// The records of variable size (modules, snapshots, ledgers, code, symbols, differences): their bytes, and the values
+// they stand for.
 //
 // Parse* trust nothing. They take one whole record, as long as its record_bytes says, and fail with InvalidArgument if
 // what it claims does not fit in it; the caller knows file and offset. A record may be longer than what it holds: a
@@ -19,6 +19,7 @@ namespace allocline {
 
 absl::StatusOr<RecordedModule> ParseModule(std::string_view record);
 absl::StatusOr<RecordedSnapshot> ParseSnapshot(std::string_view record);
+absl::StatusOr<RecordedLedger> ParseLedger(std::string_view record);
 absl::StatusOr<RecordedCode> ParseCode(uint64_t offset, std::string_view record);  // its offset is its id
 absl::StatusOr<RecordedSymbol> ParseSymbol(std::string_view record);
 absl::StatusOr<RecordedDifference> ParseDifference(std::string_view record);
@@ -26,6 +27,8 @@ absl::StatusOr<RecordedDifference> ParseDifference(std::string_view record);
 std::string EncodeModule(const RecordedModule& module);
 // The growth must be by rising site, without site 0. A label longer than format::kMaxLabelBytes is cut.
 std::string EncodeSnapshot(const RecordedSnapshot& snapshot);
+// Items beyond format::kMaxLedgerItems are left out, paths cut to their end.
+std::string EncodeLedger(const RecordedLedger& ledger);
 // Its offset in the table must be that of its id.
 std::string EncodeCode(const RecordedCode& code);
 std::string EncodeSymbol(const RecordedSymbol& symbol);

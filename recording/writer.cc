@@ -26,12 +26,19 @@ struct TableShape {
 constexpr uint64_t kMiB = uint64_t{1} << 20;
 // First extents are small, so that the recording of a small program is.
 constexpr TableShape kShapes[] = {
-    {TableKind::kModules, 8 << 10, 64 * kMiB, true},     {TableKind::kNodes, 16 << 10, 1024 * kMiB, true},
-    {TableKind::kSites, 4 << 10, 64 * kMiB, true},       {TableKind::kThreads, 4 << 10, 16 * kMiB, false},
-    {TableKind::kChunkOwners, 4 << 10, 8 * kMiB, false}, {TableKind::kCounters, 16 << 10, 1024 * kMiB, false},
-    {TableKind::kSnapshots, 0, 1024 * kMiB, false},      {TableKind::kDifferences, 0, 1 * kMiB, false},
-    {TableKind::kCodes, 0, 1024 * kMiB, true},           {TableKind::kPeakFirst, 0, 256 * kMiB, false},
-    {TableKind::kPeakSecond, 0, 256 * kMiB, false},      {TableKind::kTimeline, 0, 64 << 10, false},
+    {TableKind::kModules, 8 << 10, 64 * kMiB, true},
+    {TableKind::kNodes, 16 << 10, 1024 * kMiB, true},
+    {TableKind::kSites, 4 << 10, 64 * kMiB, true},
+    {TableKind::kThreads, 4 << 10, 16 * kMiB, false},
+    {TableKind::kChunkOwners, 4 << 10, 8 * kMiB, false},
+    {TableKind::kCounters, 16 << 10, 1024 * kMiB, false},
+    {TableKind::kSnapshots, 0, 1024 * kMiB, false},
+    {TableKind::kDifferences, 0, 1 * kMiB, false},
+    {TableKind::kCodes, 0, 1024 * kMiB, true},
+    {TableKind::kPeakFirst, 0, 256 * kMiB, false},
+    {TableKind::kPeakSecond, 0, 256 * kMiB, false},
+    {TableKind::kTimeline, 0, 64 << 10, false},
+    {TableKind::kLedger, 0, 2 * format::kLedgerSlotBytes, false},
 };
 constexpr uint64_t kLargestExtent = 64 * kMiB;
 constexpr uint64_t kLeastExtent = 1 * kMiB;  // where a limit makes them small: the directory has room for 128
@@ -392,6 +399,17 @@ void* RecordingWriter::Reserve(TableKind kind, uint64_t bytes) {
     // Release: a reader that sees the new end sees the extent it lies in. Pairs with used() and with the readers.
     if (CompareExchange(used, begin, begin + bytes)) return table.base + begin;
   }
+}
+
+bool RecordingWriter::IsOurs(uintptr_t address) const {
+  const auto is_in = [address](const void* start, uint64_t bytes) {
+    return address - reinterpret_cast<uintptr_t>(start) < bytes;
+  };
+  if (is_in(header_, kFirstExtentOffset)) return true;
+  for (const Table& table : tables_) {
+    if (table.base != nullptr && is_in(table.base, table.reserved)) return true;
+  }
+  return false;
 }
 
 bool RecordingWriter::Grow(TableKind kind, uint64_t needed_capacity) {

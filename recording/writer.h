@@ -54,6 +54,8 @@ class RecordingWriter {
   uint64_t used(format::TableKind kind) const { return LoadAcquire(header_->tables[Index(kind)].used); }
   format::FileHeader& header() { return *header_; }
   const format::FileHeader& header() const { return *header_; }
+  // Whether that is an address of the recording's, or reserved for it.
+  bool IsOurs(uintptr_t address) const;
   const char* path() const { return path_; }  // "" when it lives in a memfd
   const char* directory() const { return identity_.directory; }
   bool open() const { return header_ != nullptr; }

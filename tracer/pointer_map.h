@@ -158,6 +158,64 @@ class PointerMap {
     });
   }
 
+  // Where compact(): calls visit(address, block) for those that begin in [start, end) and stand elsewhere, among them
+  // all that malloc mapped by themselves. No block is looked at, so they may be freed meanwhile.
+  template <typename Visitor>
+  void ForEachElsewhereIn(uintptr_t start, uintptr_t end, Visitor visit) const {
+    WrittenPages written;
+    elsewhere_.ForEachIn(start, end, written, visit);
+  }
+
+  // Where compact(): calls visit(from, to) for each run of whole pages in [start, end), one region of malloc's, in
+  // which no live block lies. Blocks may come and go meanwhile: `word_at(address, &word)` reads 8 bytes that may be
+  // gone, and says so by false. Two looks at keys for a page that is full of blocks, so some ms for each GiB.
+  template <typename WordAt, typename Visitor>
+  void ForEachFreeRun(uintptr_t start, uintptr_t end, WordAt word_at, Visitor visit) const {
+    constexpr uint64_t kGranulesPerPage = kPage >> kGranuleShift;
+    constexpr uintptr_t kBytesPerKeyPage = kKeysPerPage << kGranuleShift;
+    WrittenPages written;
+    uintptr_t last = 0;                   // the last block before the run
+    uintptr_t free_from = start + kPage;  // the first page has what malloc itself needs there
+    const auto close_run = [&](uintptr_t to) {
+      uintptr_t from = free_from;
+      uint64_t word = 0;
+      if (from >= to) return;
+      if (last != 0) {
+        if (!word_at(last - sizeof word, &word)) return;
+        const uintptr_t behind_last = RoundUpToPage(last - 2 * sizeof word + (word & ~uint64_t{7}));
+        if (behind_last > from) from = behind_last;
+      }
+      if (from < to) visit(from, to);
+    };
+    for (uintptr_t page = start; page < end;) {
+      const Leaf* leaf = regions_.Find(page);
+      if (leaf == nullptr) {
+        page = (page & ~(Regions<Leaf>::kBytes - 1)) + Regions<Leaf>::kBytes;
+        continue;
+      }
+      const uint64_t granule = GranuleOf(page);
+      if (!written.Contains(&leaf->keys[granule])) {
+        page = (page & ~(kBytesPerKeyPage - 1)) + kBytesPerKeyPage;
+        continue;
+      }
+      const auto key_at = [&](uint64_t i) { return __atomic_load_n(&leaf->keys[granule + i], __ATOMIC_RELAXED); };
+      const auto address_of = [&](uint64_t i) {
+        return page + (i << kGranuleShift) + ((key_at(i) & kHalfBit) != 0 ? 16 : 0);
+      };
+      uint64_t first = 0;
+      while (first < kGranulesPerPage && key_at(first) == 0) ++first;
+      if (first < kGranulesPerPage) {
+        close_run((address_of(first) - 16) & ~(uintptr_t{kPage} - 1));
+        uint64_t i = kGranulesPerPage - 1;
+        while (i > first && key_at(i) == 0) --i;
+        last = address_of(i);
+        free_from = page + kPage;
+      }
+      page += kPage;
+    }
+    close_run(end);
+  }
+
   // Forgets every block, calling visit(address, block) for each one that this call took. Insert() may run meanwhile;
   // Take() must not: it could take the same block, and give it back to the allocator while we look at its size word.
   template <typename Visitor>

@@ -63,7 +63,10 @@ ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, i
   void* start = WithErrno(sys::Mmap(hint, bytes, protection, flags, fd, static_cast<uint64_t>(offset)));
   if (start != MAP_FAILED && (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED) NoteGone(hint, bytes);
   if (replaces) g_tracer.AfterUnmap(hint, bytes, start != MAP_FAILED);
-  if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0 && Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
+  if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0) {
+    if (Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
+    if ((flags & MAP_PRIVATE) != 0) g_tracer.NoteMapping(start, bytes, HOOK_FRAME->return_address);
+  }
   if (__builtin_expect(IsLarge(bytes, protection, flags), 0)) {
     if (start != MAP_FAILED) {
       g_tracer.OnLargeMapping(bytes);
@@ -82,6 +85,7 @@ ALLOCLINE_HOOK int munmap(void* start, size_t bytes) {
   const long result = sys::Munmap(start, bytes);
   if (recording) g_tracer.AfterUnmap(start, bytes, result == 0);
   if (result == 0) {
+    g_tracer.NoteUnmapping(start, bytes);
     NoteGone(start, bytes);
     return 0;
   }
@@ -105,10 +109,13 @@ ALLOCLINE_HOOK void* mremap(void* old, size_t old_bytes, size_t bytes, int flags
   const bool leaves = was_recorded && old_bytes != 0 && (flags & MREMAP_DONTUNMAP) == 0;
   if (replaces) g_tracer.BeforeUnmap(target, bytes);
   if (leaves) g_tracer.BeforeUnmap(old, old_bytes);
+  const uintptr_t mapped_by = g_tracer.WhoMapped(old);
   void* start =
       WithErrno(reinterpret_cast<void*>(sys::Call(SYS_mremap, reinterpret_cast<long>(old), static_cast<long>(old_bytes),
                                                   static_cast<long>(bytes), flags, reinterpret_cast<long>(target))));
   if (start != MAP_FAILED) {
+    if ((flags & MREMAP_DONTUNMAP) == 0) g_tracer.NoteUnmapping(old, old_bytes);
+    if (mapped_by != 0) g_tracer.NoteMapping(start, bytes, mapped_by);
     NoteGone(old, old_bytes);
     if (target != nullptr) NoteGone(target, bytes);
   }

@@ -118,6 +118,28 @@ class ShadowMap {
     });
   }
 
+  // The same for those that begin in [start, end).
+  template <typename Visitor>
+  void ForEachIn(uintptr_t start, uintptr_t end, WrittenPages& written, Visitor visit) const {
+    constexpr uintptr_t kBytesPerPage = kWordsPerPage << kGranuleShift;  // of addresses, that a page of words is for
+    for (uintptr_t first = start; first < end;) {
+      const Leaf* leaf = regions_.Find(first);
+      if (leaf == nullptr) {
+        first = EndOfRegion(first);
+        continue;
+      }
+      const uintptr_t behind = (first & ~(kBytesPerPage - 1)) + kBytesPerPage;
+      if (written.Contains(&leaf->words[SlotOf(first)])) {
+        for (uintptr_t address = first & ~((uintptr_t{1} << kGranuleShift) - 1); address < behind && address < end;
+             address += uintptr_t{1} << kGranuleShift) {
+          const uint64_t word = __atomic_load_n(&leaf->words[SlotOf(address)], __ATOMIC_RELAXED);
+          if (word != 0 && address >= start) visit(address, Unpack(word));
+        }
+      }
+      first = behind;
+    }
+  }
+
   // Forgets every block, calling visit(address, block) for each one that this call took.
   template <typename Visitor>
   void TakeAll(Visitor visit) {

@@ -15,6 +15,7 @@ namespace {
 using format::ChunkOwner;
 using format::Counter;
 using format::CounterChunk;
+using format::LedgerRecord;
 using format::SnapshotKind;
 using format::SnapshotRecord;
 using format::SnapshotTail;
@@ -154,6 +155,9 @@ int TakeSnapshot(const char* label, uint64_t rows, SnapshotKind kind) {
   if (kind == SnapshotKind::kCheckpoint && IsLeftOut()) return 0;
   // Before the lock is taken: a reading may pass a rung of the ladder, and that takes a snapshot of its own.
   if (kind != SnapshotKind::kRung && kind != SnapshotKind::kTooLargeRequest) g_tracer.Sample();
+  const bool has_ledger =
+      kind != SnapshotKind::kCheckpoint &&
+      g_tracer.ReadLedger(kind == SnapshotKind::kLabelled ? Tracer::Wish::kWanted : Tracer::Wish::kAlways);
   SpinLockHolder lock(g_lock);
   if (!lock.held()) return EBUSY;
   RecordingWriter& recording = g_tracer.recording();
@@ -167,7 +171,12 @@ int TakeSnapshot(const char* label, uint64_t rows, SnapshotKind kind) {
   size_t label_bytes = label == nullptr ? 0 : strlen(label);
   if (label_bytes > format::kMaxLabelBytes) label_bytes = format::kMaxLabelBytes;
   const uint64_t padded = (sizeof(SnapshotRecord) + label_bytes + payload.bytes + 7) & ~uint64_t{7};
-  const uint64_t bytes = padded + sizeof(SnapshotTail);
+  const LedgerRecord* const ledger = has_ledger ? g_tracer.last_ledger() : nullptr;
+  // Acquire: pairs with the release in Ledger::Read(). There are two slots, so it is there for as long as one more
+  // reading takes; that it still is, is looked at below.
+  const uint64_t ledger_sequence = ledger == nullptr ? 0 : LoadAcquire(ledger->sequence);
+  const uint32_t ledger_bytes = ledger_sequence == 0 ? 0 : ledger->record_bytes;
+  const uint64_t bytes = padded + sizeof(SnapshotTail) + ledger_bytes;
   auto* record = static_cast<SnapshotRecord*>(recording.Reserve(TableKind::kSnapshots, bytes));
   if (record == nullptr) return ENOSPC;
   const format::FileHeader& header = recording.header();
@@ -186,6 +195,11 @@ int TakeSnapshot(const char* label, uint64_t rows, SnapshotKind kind) {
   Encode(sites, tail + label_bytes);
   auto* last = reinterpret_cast<SnapshotTail*>(reinterpret_cast<std::byte*>(record) + padded);
   last->kind = static_cast<uint32_t>(kind);
+  if (ledger_bytes != 0) {
+    memcpy(last + 1, ledger, ledger_bytes);
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    if (LoadRelaxed(ledger->sequence) == ledger_sequence) last->ledger_bytes = ledger_bytes;
+  }
   StoreRelease(record->record_bytes, bytes);  // the tag: pairs with the reader
   const Totals done = g_before;
   g_before = g_now;

@@ -65,6 +65,7 @@ bool Tracer::Start(const Settings& settings) {
   mark_->alive = kAlive;
   recording_.header().peak_slack_bytes = kPeakSlackBytes;
   threads_.Init(&recording_);
+  ledger_.Init(&recording_);
   peak_copier_.Init(&recording_);
   modules_.Init(&recording_, settings.executable, [](const link_map* object) { g_tracer.OnNewObject(object); });
   if (!sites_.Init(&recording_) || !paths_.Init(&fork_wipes_) || !blocks_.Init(NextAllocatorLayout()) ||
@@ -589,7 +590,7 @@ void Tracer::Clear() {
   if (sampling()) ForgetSamples();
   pages_.TakeAll([this](uintptr_t, Block block) { ChargePage(block); });
   for (TrackedDomain& domain : tracked_) {
-    domain.blocks.TakeAll([this](uintptr_t, Block block) { Charge(block); });
+    domain.blocks.TakeAll([this](uintptr_t, Block block) { ChargeTracked(block); });
   }
   ResetPeak();
 }
@@ -623,6 +624,7 @@ void Tracer::OnExit() {
   if (LoadRelaxed(mark_->alive) == kAlive) {
     if (this_thread != nullptr && this_thread->gate != Gate::kWiped) Flush(this_thread);
     Sample();
+    ReadLedger(Wish::kAlways);
   } else if (!mark_->file_open) {
     return;  // a child of a raw clone that had no event: the recording is its parent's
   }
@@ -669,6 +671,9 @@ void Tracer::BecomeChild() {
   ForgetSnapshots();
   peak_copier_.InitAfterFork();
   timeline_.InitAfterFork();
+  ledger_.InitAfterFork();
+  ledger_ns_ = ledger_rss_ = 0;
+  mappings_.InitAfterFork();
   ladder_.InitAfterFork(MonotonicNow());
   failed_ = too_large_ = {};
   LibunwindAfterFork();

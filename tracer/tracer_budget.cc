@@ -47,7 +47,7 @@ void Tracer::InitBudget(uint64_t wanted) {
 uint64_t Tracer::TracerMemory() const {
   return sites_.private_bytes() + PathTable::private_bytes() + threads_.private_bytes() + modules_.private_bytes() +
          codes_.private_bytes() + python_threads_.load(std::memory_order_relaxed) * PythonThread::kUsualBytes +
-         Timeline::private_bytes() + SnapshotPrivateBytes() + OwnStack::private_bytes();
+         Timeline::private_bytes() + ledger_.private_bytes() + SnapshotPrivateBytes() + OwnStack::private_bytes();
 }
 
 // Called where tables may have grown: when a node was made, when a share is published. Cheap while they have not.

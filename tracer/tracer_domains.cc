@@ -30,10 +30,12 @@ void Tracer::OnMap(void* start, size_t bytes, const HookFrame* hook) {
   const uintptr_t end = first + RoundUpToPage(bytes);
   for (uintptr_t page = first; page < end; page += kPage) {
     const uint64_t flag = page == first ? kFirstOfMapping : 0;
+    outside_heap_.fetch_add(kPage, std::memory_order_relaxed);
     const SiteId charged = CountAlloc(state, site, kPage, flag);
     Block replaced;
     if (!pages_.Insert(page, {charged, kPage | flag}, &replaced)) {
       recording_.CountDrop(format::DropReason::kPointerMapFull, end - page);
+      outside_heap_.fetch_sub(kPage, std::memory_order_relaxed);
       CountFree(state, {charged, kPage}, flag);
       return;
     }
@@ -74,6 +76,7 @@ void Tracer::AfterUnmap(void* start, size_t bytes, bool unmapped) {
 
 void Tracer::ChargePage(Block page) {
   if (page.site == 0) return;
+  outside_heap_.fetch_sub(kPage, std::memory_order_relaxed);
   ThreadState* state = StateOfThisThread();
   if (ready()) CountFree(state, {page.site, PageBytes(page)}, FirstOfMapping(page));
 }
@@ -93,6 +96,12 @@ TrackedMap* Tracer::FindTracked(uint32_t domain, bool create) {
   return nullptr;
 }
 
+void Tracer::ChargeTracked(Block block) {
+  if (block.site == 0) return;
+  outside_heap_.fetch_sub(static_cast<int64_t>(block.bytes), std::memory_order_relaxed);
+  Charge(block);
+}
+
 int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFrame* hook) {
   if (domain < format::kFirstCustomDomain || bytes > TrackedMap::kMaxBytes || address >> 47 != 0) return EINVAL;
   if (!EnsureOwnRecording() || !active()) return ENODATA;
@@ -103,12 +112,14 @@ int Tracer::Track(uint32_t domain, uintptr_t address, size_t bytes, const HookFr
   }
   ThreadState* state = nullptr;
   const SiteId site = SiteForEvent(hook, domain, &state);
-  if (site == 0) return 0;              // this thread is ignored
-  Charge(blocks->TakeShared(address));  // tracking again replaces
+  if (site == 0) return 0;                     // this thread is ignored
+  ChargeTracked(blocks->TakeShared(address));  // tracking again replaces
+  outside_heap_.fetch_add(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   const SiteId charged = CountAlloc(state, site, bytes, 1);
   if (charged == format::kOverflowSite) recording_.CountDrop(format::DropReason::kRecordingFull, bytes);
   Block replaced;
   if (blocks->Insert(address, {charged, bytes}, &replaced)) return 0;
+  outside_heap_.fetch_sub(static_cast<int64_t>(bytes), std::memory_order_relaxed);
   CountFree(state, {charged, bytes});
   return ENOMEM;
 }
@@ -117,7 +128,7 @@ int Tracer::Untrack(uint32_t domain, uintptr_t address) {
   if (domain < format::kFirstCustomDomain) return EINVAL;
   if (!EnsureOwnRecording()) return ENODATA;
   TrackedMap* blocks = FindTracked(domain, /*create=*/false);
-  if (blocks != nullptr) Charge(blocks->TakeShared(address));
+  if (blocks != nullptr) ChargeTracked(blocks->TakeShared(address));
   return 0;
 }
 

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/pages.h"
 #include "base/text.h"
+#include "tracer/next_allocator.h"
 #include "tracer/snapshot.h"
 #include "tracer/tracer.h"
 
@@ -41,6 +42,7 @@ constexpr uint64_t kLeastDistanceNs = 20'000'000;
 constexpr uint32_t kSharesToPythonCheck = 8;
 constexpr int64_t kLargeRequest = 1 << 20;
 constexpr uint32_t kMostRareSnapshots = 4;
+constexpr uint64_t kLedgerNsPerPage = 200;
 
 // A clock that was set back by more than it may be late counts as one that went on.
 bool Passed(uint64_t now, uint64_t last, uint64_t distance) { return now > last + distance || now + kSecondNs < last; }
@@ -116,6 +118,9 @@ void Tracer::OnLargeMapping(size_t bytes) {
 void Tracer::Sample() {
   const uint32_t rungs = ReadFigures();
   if (__builtin_expect(rungs != 0, 0)) TakeRungs(rungs);
+  const uint64_t rss = LoadRelaxed(recording_.header().rss_bytes), then = ledger_rss_;
+  const uint64_t step = then / 8 > (4 << 20) ? then / 8 : 4 << 20;
+  if (rss > then + step || rss + step < then) ReadLedger(Wish::kAsItGrows);
 }
 
 uint32_t Tracer::ReadFigures() {
@@ -153,6 +158,61 @@ uint32_t Tracer::ReadFigures() {
   AskForPythonCheck();
   sampling_.store(false, std::memory_order_release);
   return rungs;
+}
+
+// ---------------------------------------------------------------- the ledger
+
+bool Tracer::ReadLedger(Wish wish) {
+  if (!EnsureOwnRecording()) return false;
+  const SignalsBlocked no_handlers;
+  // As in ReadFigures().
+  if (sampling_.exchange(true, std::memory_order_acquire)) return false;
+  FileHeader& header = recording_.header();
+  const uint64_t now = MonotonicNow(), start = header.start_monotonic_ns;
+  const uint64_t elapsed = now > start ? now - start : 0;
+  const uint64_t may_take = wish == Wish::kAlways   ? UINT64_MAX
+                            : wish == Wish::kWanted ? 50'000'000 + elapsed / 50
+                                                    : 2'000'000 + elapsed / 500;
+  const uint64_t will_take = LoadRelaxed(header.rss_bytes) / kPage * kLedgerNsPerPage;
+  bool read = false;
+  if (ledger_ns_ + will_take < may_take) {
+    const uint64_t start_cpu_ns = ThreadCpuNow();
+    int64_t live = 0;
+    uint64_t peak = 0;
+    TracedMemory(&live, &peak);
+    const int64_t outside = outside_heap_.load(std::memory_order_relaxed);
+    const auto not_negative = [](int64_t bytes) { return static_cast<uint64_t>(bytes > 0 ? bytes : 0); };
+    const bool whole = sampling() || !blocks_.compact();
+    read = ledger_.Read({.blocks = whole ? nullptr : &blocks_,
+                         .mappings = &mappings_,
+                         .cgroup = &cgroup_,
+                         .allocator = blocks_.compact() ? 0 : reinterpret_cast<uintptr_t>(g_next_allocator.malloc),
+                         .traced_bytes = not_negative(live - outside),
+                         .outside_heap_bytes = not_negative(outside),
+                         .python_arena_bytes = LoadRelaxed(header.python_arena_bytes),
+                         .python_live_bytes = not_negative(LivePythonBytes()),
+                         .own_private_bytes = TracerMemory()});
+    if (read) ledger_rss_ = ledger_.last()->rss_bytes;
+    if (read && ledger_rss_ != 0) {  // one moment, one figure
+      StoreRelaxed(header.rss_bytes, ledger_rss_);
+      StoreRelaxed(header.container_usage_bytes, ledger_.last()->container_usage_bytes);
+      StoreRelaxed(header.container_limit_bytes, ledger_.last()->container_limit_bytes);
+    }
+    ledger_ns_ += ThreadCpuNow() - start_cpu_ns;
+  }
+  sampling_.store(false, std::memory_order_release);
+  return read;
+}
+
+// Of blocks in pymalloc's arenas.
+int64_t Tracer::LivePythonBytes() const {
+  const auto* records = reinterpret_cast<const format::ThreadRecord*>(recording_.base(format::TableKind::kThreads));
+  const uint64_t count = recording_.used(format::TableKind::kThreads) / sizeof(format::ThreadRecord);
+  int64_t bytes = 0;
+  for (uint64_t i = 0; i < count; ++i) {
+    if (LoadAcquire(records[i].kind) != 0) bytes += LoadRelaxed(records[i].python_small_bytes);
+  }
+  return bytes;
 }
 
 // ---------------------------------------------------------------- snapshots

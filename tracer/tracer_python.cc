@@ -439,6 +439,7 @@ Block Tracer::FindPythonObject(uintptr_t object) {
 void Tracer::OnPythonArena(void* arena, size_t bytes) {
   if (!EnsureOwnRecording()) return;
   python_blocks_.AddArena(reinterpret_cast<uintptr_t>(arena), bytes);
+  mappings_.Reassign(reinterpret_cast<uintptr_t>(arena), bytes, MappingTable::kTracedAllocator);
   AddRelaxed(recording_.header().python_arena_bytes, bytes);
   // Every so often the hooks are looked after: tracemalloc.stop() puts back what was there when it started, and when
   // that was before a check we are out. Where there are no arenas any more, for the program has allocators of its own,

@@ -76,6 +76,12 @@ RecordingBuilder OneOfEverything() {
                               .container_usage_bytes = (i + 9) << 20,
                               .container_limit_bytes = 128 << 20});
   }
+  RecordedLedger ledger;
+  ledger.figures.rss_bytes = 100 << 20;
+  ledger.items = {{.kind = format::LedgerItemKind::kMappedByCode, .bytes = 50 << 20, .path = "/usr/lib/libpool.so"},
+                  {.kind = format::LedgerItemKind::kFile, .bytes = 20 << 20, .path = "/data/orders.bin"}};
+  builder.SetLedger(ledger);
+  builder.AddSnapshotOfNow({.label = "limit-95%", .kind = format::SnapshotKind::kRung, .ledger = ledger});
   builder.AddSymbol({.frame = plugin,
                      .level = 4,
                      .locations = {{.function = "Inner()", .file = "plugin.h", .line = 3, .inlined = true},

@@ -239,6 +239,43 @@ TEST(ReaderTest, ASnapshotWithoutATailIsOneThatTheProgramAskedFor) {
   EXPECT_EQ(Read(raw).snapshots()[0].label, "limit-90%");
 }
 
+// ---------------------------------------------------------------- ledgers
+
+RecordedLedger SomeLedger(uint64_t rss_bytes) {
+  RecordedLedger ledger;
+  ledger.figures.rss_bytes = rss_bytes;
+  ledger.figures.free_page_bytes = format::kNotCounted;
+  ledger.items = {{.kind = format::LedgerItemKind::kMappedByCode, .bytes = 7, .path = "/lib/libpool.so"},
+                  {.kind = format::LedgerItemKind::kFile, .bytes = 9, .path = ""},
+                  {.kind = format::LedgerItemKind::kFile, .bytes = 8, .path = "/data/12345678"}};
+  return ledger;
+}
+
+TEST(ReaderTest, ALedgerIsReadAsItWasWritten) {
+  RecordingBuilder builder;
+  builder.SetLedger(SomeLedger(1000));
+  builder.AddSnapshot({.label = "with", .ledger = SomeLedger(500)});
+  builder.AddSnapshot({.label = "without"});
+  const Recording recording = Read(builder);
+  ASSERT_TRUE(recording.ledger().has_value());
+  EXPECT_EQ(recording.ledger()->figures.rss_bytes, 1000);
+  EXPECT_EQ(recording.ledger()->figures.free_page_bytes, format::kNotCounted);
+  EXPECT_EQ(recording.ledger()->items, SomeLedger(1000).items);
+  ASSERT_TRUE(recording.snapshots()[0].ledger.has_value());
+  EXPECT_EQ(recording.snapshots()[0].ledger->figures.rss_bytes, 500);
+  EXPECT_EQ(recording.snapshots()[0].ledger->items, SomeLedger(500).items);
+  EXPECT_FALSE(recording.snapshots()[1].ledger.has_value());
+  EXPECT_EQ(Read(RecordingBuilder(recording)).ledger(), recording.ledger());
+}
+
+TEST(ReaderTest, ALedgerThatIsBeingWrittenIsNone) {
+  RecordingBuilder builder;
+  builder.SetLedger(SomeLedger(1000));
+  RawRecording raw(builder);
+  raw.record<format::LedgerRecord>(TableKind::kLedger).sequence = 0;
+  EXPECT_FALSE(Read(raw).ledger().has_value());
+}
+
 // ---------------------------------------------------------------- totals
 
 struct Totals {

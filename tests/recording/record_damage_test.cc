@@ -188,6 +188,38 @@ TEST_F(RecordDamageTest, ASnapshotOfMoreEntriesThanItHasBytesForIsDamage) {
   ExpectRefused(StatusCode::kDataLoss, "a snapshot of 4294967295 entries in");
 }
 
+RecordedLedger LedgerOfTwo() {
+  RecordedLedger ledger;
+  ledger.items = {{.bytes = 1, .path = "/a/file"}, {.bytes = 2, .path = "/another"}};
+  return ledger;
+}
+
+TEST_F(RecordDamageTest, ALedgerThatClaimsMoreThanItsRecordIsDamage) {
+  RecordingBuilder builder = Small();
+  builder.SetLedger(LedgerOfTwo());
+  for (auto claim : {+[](format::LedgerRecord& ledger) { ledger.record_bytes = UINT32_MAX; },
+                     +[](format::LedgerRecord& ledger) { ledger.record_bytes = 8; },
+                     +[](format::LedgerRecord& ledger) { ledger.item_count = UINT32_MAX; },
+                     +[](format::LedgerRecord& ledger) {
+                       reinterpret_cast<format::LedgerItem*>(&ledger + 1)->path_bytes = UINT32_MAX;
+                     }}) {
+    RawRecording raw(builder);
+    claim(raw.record<format::LedgerRecord>(TableKind::kLedger));
+    ExpectRefused(raw, StatusCode::kDataLoss, "(table of ledger, byte 0)");
+  }
+}
+
+TEST_F(RecordDamageTest, ASnapshotWhoseLedgerIsLongerThanItsRecordIsDamage) {
+  RecordingBuilder builder;
+  builder.AddSnapshot({.label = "12345678", .ledger = LedgerOfTwo()});
+  RawRecording raw(builder);
+  auto& snapshot = raw.record<format::SnapshotRecord>(TableKind::kSnapshots);
+  auto* tail = reinterpret_cast<format::SnapshotTail*>(reinterpret_cast<char*>(&snapshot + 1) + 8);
+  ASSERT_NE(tail->ledger_bytes, 0);
+  tail->ledger_bytes += 8;
+  ExpectRefused(raw, StatusCode::kDataLoss, "claims to hold");
+}
+
 // A recording whose only snapshot has this payload, of `entries` entries.
 RawRecording WithPayload(std::vector<uint64_t> numbers, uint32_t entries, std::string tail = "") {
   RecordingBuilder builder;
@@ -204,7 +236,9 @@ RawRecording WithPayload(std::vector<uint64_t> numbers, uint32_t entries, std::s
   EXPECT_LE(payload.size(), snapshot.payload_bytes);
   snapshot.entry_count = entries;
   snapshot.payload_bytes = static_cast<uint32_t>(payload.size());
-  memcpy(reinterpret_cast<char*>(&snapshot + 1) + snapshot.label_bytes, payload.data(), payload.size());
+  char* const rest = reinterpret_cast<char*>(&snapshot + 1) + snapshot.label_bytes;
+  memset(rest, 0, snapshot.record_bytes - sizeof(snapshot) - snapshot.label_bytes);  // a tail of zeros behind it
+  memcpy(rest, payload.data(), payload.size());
   return raw;
 }
 
