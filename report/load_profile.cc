@@ -254,6 +254,7 @@ class ProfileLoader {
     summary.rss_bytes = header.rss_bytes;
     summary.container_usage_bytes = header.container_usage_bytes;
     summary.container_limit_bytes = header.container_limit_bytes;
+    summary.ledger = recording_.ledger();
     uint64_t end_ns = header.end_monotonic_ns;
     if (const RecordedSnapshot* snapshot = Moment()) {
       summary.label = snapshot->label;
@@ -262,14 +263,19 @@ class ProfileLoader {
       summary.container_usage_bytes = snapshot->container_usage_bytes;
       summary.container_limit_bytes = snapshot->container_limit_bytes;
       summary.rows = snapshot->rows;
+      summary.ledger = snapshot->ledger;
       end_ns = snapshot->monotonic_ns;
     }
     if (options_.at_peak) {
       summary.at_peak = true;
       summary.rss_bytes = summary.container_usage_bytes = 0;  // not known of that moment
+      summary.ledger.reset();
       end_ns = recording_.peak_copy()->monotonic_ns;
     }
     if (end_ns > header.start_monotonic_ns) summary.elapsed_ns = end_ns - header.start_monotonic_ns;
+    if (summary.ledger && summary.ledger->figures.monotonic_ns > header.start_monotonic_ns) {
+      summary.ledger_after_ns = summary.ledger->figures.monotonic_ns - header.start_monotonic_ns;
+    }
     // One thread flushes its own peak exactly; of more, each may hide up to K bytes from the total.
     uint64_t threads = 0;
     for (const RecordedThread& thread : recording_.threads()) threads += !thread.counters.empty();

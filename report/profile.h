@@ -28,6 +28,7 @@
 #include <vector>
 
 #include "recording/format.h"
+#include "recording/reader.h"
 #include "symbolize/symbolizer.h"
 
 namespace allocline {
@@ -187,6 +188,8 @@ struct ProfileSummary {
   uint64_t container_usage_bytes = 0;
   uint64_t container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
+  std::optional<RecordedLedger> ledger;  // of this moment, or the last one before it
+  uint64_t ledger_after_ns = 0;          // when it was read, after the start
   // While sampling (recording/sampling.h). Of the header, whose words are explained there
   uint64_t sample_interval_bytes = 0;
   uint64_t sampled_after_ns = 0, totals_after_ns = 0;  // after the start; 0: from it on, or not at all (`state` tells)

@@ -8,6 +8,7 @@
 
 #include "report/escape.h"
 #include "report/filter.h"
+#include "report/ledger.h"
 #include "report/notes.h"
 #include "report/path_text.h"
 #include "report/python_state.h"
@@ -120,6 +121,17 @@ std::string MemoryText(const ProfileSummary& summary, const ProfileSummary* old)
   return text + "\n";
 }
 
+// Nothing where the recording has no ledger of this moment.
+std::string LedgerText(const ProfileSummary& summary) {
+  if (!summary.ledger) return "";
+  std::string text = "ledger:   " + LedgerLine(*summary.ledger);
+  // Read at the last growth of the process, which may be a while ago.
+  if (summary.ledger->figures.rss_bytes != summary.rss_bytes) {
+    text += fmt::format(" ({:.1f} s after the start)", static_cast<double>(summary.ledger_after_ns) / 1e9);
+  }
+  return text + "\n";
+}
+
 std::string ResolvedText(const Profile& profile, LineOf line_of) {
   ResolutionShares shares = ComputeResolution(profile, line_of);
   if (shares.live_bytes == 0) return "";
@@ -165,7 +177,8 @@ std::string RenderHeader(const Profile& profile, const TextOptions& options) {
   const ProfileSummary& summary = profile.summary();
   return ProcessText(summary) + "\n" + TracedText(summary, nullptr) + DomainsText(summary, nullptr) +
          PythonLines(summary, nullptr) + ModeLines(summary, nullptr) + MemoryText(summary, nullptr) +
-         ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) + NotesText(summary, nullptr) + "\n";
+         LedgerText(summary) + ResolvedText(profile, options.line_of) + DroppedText(summary, nullptr) +
+         NotesText(summary, nullptr) + "\n";
 }
 
 std::string RenderDiffHeader(const Profile& profile, const Profile& old, const TextOptions& options) {

@@ -6,6 +6,7 @@
 #include "report/escape.h"
 #include "report/filter.h"
 #include "report/group_json.h"
+#include "report/ledger.h"
 #include "report/notes.h"
 #include "report/python_state.h"
 #include "report/statistics.h"
@@ -74,6 +75,47 @@ Json DomainsJson(const ProfileSummary& summary) {
   return domains;
 }
 
+Json LedgerJson(const ProfileSummary& summary) {
+  if (!summary.ledger) return nullptr;
+  const format::LedgerRecord& figures = summary.ledger->figures;
+  const LedgerView view = MakeLedgerView(*summary.ledger);
+  Json parts = Json::array(), largest = Json::array();
+  for (const LedgerRow& row : view.rows) {
+    parts.push_back({{"part", LedgerPartName(row.part)},
+                     {"object", TextOrNullJson(row.object)},
+                     {"rss_bytes", row.rss_bytes},
+                     {"container_bytes", view.container_bytes ? Json(row.container_bytes) : Json(nullptr)}});
+  }
+  for (const RecordedLedger::Item& item : summary.ledger->items) {
+    largest.push_back({{"kind", LedgerItemName(item.kind)}, {"path", TextJson(item.path)}, {"bytes", item.bytes}});
+  }
+  const bool pages_known = figures.free_page_bytes != format::kNotCounted;
+  return {{"after_ns", summary.ledger_after_ns},
+          {"rss_bytes", figures.rss_bytes},
+          {"container_bytes", view.container_bytes ? Json(*view.container_bytes) : Json(nullptr)},
+          {"parts", std::move(parts)},
+          {"largest", std::move(largest)},
+          {"regions_known", (figures.flags & format::kLedgerNoRegions) == 0},
+          {"traced", {{"live_bytes", figures.traced_bytes}, {"untouched_bytes", figures.untouched_bytes}}},
+          {"allocator",
+           {{"resident_bytes", figures.heap_bytes},
+            {"brk_bytes", figures.brk_bytes},
+            {"arena_bytes", figures.arena_bytes},
+            {"arenas", figures.arenas},
+            {"mapped_block_bytes", figures.block_bytes},
+            {"free_page_bytes", pages_known ? Json(figures.free_page_bytes) : Json(nullptr)},
+            {"with_all_anonymous", (figures.flags & format::kLedgerWholeHeap) != 0},
+            {"python_arena_bytes", figures.python_arena_bytes},
+            {"python_live_bytes", figures.python_live_bytes}}},
+          {"stacks", figures.stacks},
+          {"tracer",
+           {{"recording_bytes", figures.own_recording_bytes},
+            {"pointer_map_bytes", figures.own_map_bytes},
+            {"table_bytes", figures.own_private_bytes},
+            {"code_bytes", figures.own_code_bytes}}},
+          {"swapped_bytes", figures.swapped_bytes}};
+}
+
 Json ProfileJson(const Profile& profile, LineOf line_of) {
   const ProfileSummary& summary = profile.summary();
   ResolutionShares shares = ComputeResolution(profile, line_of);
@@ -104,6 +146,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
         {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
         {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
         {"tracer_bytes", summary.tracer_bytes}}},
+      {"ledger", LedgerJson(summary)},
       {"mode", ModeJson(summary)},
       {"resolved",
        {{"live_bytes", shares.live_bytes},

@@ -7,6 +7,7 @@
 
 #include "report/escape.h"
 #include "report/filter.h"
+#include "report/ledger.h"
 #include "report/python_state.h"
 #include "report/size_text.h"
 #include "report/summary_json.h"
@@ -80,6 +81,17 @@ std::string RenderProcess(const RecordingInfo& info) {
   text += RenderDomains(info.summary) + RenderPython(info);
   text += fmt::format("events:    {} of {}, {}\n", CountText(info.events.allocated_blocks, "allocation"),
                       Bytes(info.events.allocated_bytes), CountText(info.events.freed_blocks, "free"));
+  return text;
+}
+
+std::string RenderLedger(const RecordingInfo& info) {
+  const ProfileSummary& summary = info.summary;
+  if (!summary.ledger) return "";
+  std::string text = fmt::format("\nmemory, {:.1f} s after the start:\n{}", Seconds(summary.ledger_after_ns),
+                                 LedgerTable(*summary.ledger, "  "));
+  if ((summary.ledger->figures.flags & format::kLedgerNoRegions) != 0) {
+    text += "  the process could not read /proc/self/smaps: parts of its anonymous memory are not told apart\n";
+  }
   return text;
 }
 
@@ -260,8 +272,8 @@ Json DifferenceJson(const Difference& difference) {
 }  // namespace
 
 std::string RenderInfo(const RecordingInfo& info) {
-  return RenderProcess(info) + RenderModules(info) + RenderThreads(info) + RenderLabels(info) + RenderTracer(info) +
-         RenderDifferentStacks(info) + RenderNotSeen(info);
+  return RenderProcess(info) + RenderLedger(info) + RenderModules(info) + RenderThreads(info) + RenderLabels(info) +
+         RenderTracer(info) + RenderDifferentStacks(info) + RenderNotSeen(info);
 }
 
 std::string RenderInfoJson(const RecordingInfo& info) {
@@ -287,6 +299,7 @@ std::string RenderInfoJson(const RecordingInfo& info) {
       {"without_stack", WithoutStackJson(info.summary)},
       {"domains", DomainsJson(info.summary)},
       {"python", PythonJson(info.summary)},
+      {"ledger", LedgerJson(info.summary)},
       {"codes", recording.codes().size()},
       {"events", CountersJson(info.events)},
       {"modules", ArrayOf(info.modules, ModuleJson)},

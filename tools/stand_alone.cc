@@ -84,6 +84,8 @@ RecordingBuilder MakeStandAlone(const Recording& recording, const LabelledMoment
                       : at.snapshot ? recording.snapshots()[*at.snapshot].live_bytes
                                     : recording.live_bytes();
   moment.peak_bytes = at.snapshot ? recording.snapshots()[*at.snapshot].peak_bytes : recording.peak_bytes();
+  if (at.snapshot) moment.ledger = recording.snapshots()[*at.snapshot].ledger;
+  if (!at.snapshot && !at.at_peak) moment.ledger = recording.ledger();
   builder.header().live_bytes = moment.live_bytes;
   builder.header().peak_bytes = moment.peak_bytes;
   builder.header().rss_bytes = moment.rss_bytes;

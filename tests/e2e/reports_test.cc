@@ -109,6 +109,7 @@ TEST_F(ReportsTest, TheHeaderTellsTheProcessItsMemoryAndWhatIsMissing) {
   EXPECT_THAT(text, ContainsRegex("^ledger [(]pid [0-9]+[)], ended [0-9.]+ s after the start\n"
                                   "traced:   live [0-9.]+ KiB in [0-9]+ blocks, peak [0-9.]+ KiB.*\n"
                                   "memory:   RSS [0-9]+ KiB, container .*\n"
+                                  "ledger:   (RSS|container) [0-9.]+ .iB = .*\n"
                                   "resolved: 100% of live bytes to a line\n"
                                   "dropped:  .*\n"));
   EXPECT_THAT(text, HasSubstr("(pid " + std::to_string(profile["pid"].get<int>()) + ")"));
