@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "tests/examples/findings.h"
 #include "tests/support/memory_cgroup.h"
 #include "tests/support/paths.h"
+#include "tests/support/postgres_server.h"
 #include "tests/support/process.h"
 #include "tests/support/pythons.h"
 #include "tests/support/temp_dir.h"
@@ -62,11 +64,11 @@ std::vector<std::string> SortedUpserts(const std::string& output) {
   return upserts;
 }
 
-// The newest that has sqlite3, or "".
-std::string ChoosePython() {
+// The newest that has `module`, or "".
+std::string ChoosePython(const std::string& module) {
   for (int minor = kLastPythonMinor; minor >= kFirstPythonMinor; --minor) {
     for (const Python& python : PythonsOf(minor)) {
-      if (RunProgram({.argv = {python.path, "-c", "import sqlite3"}}).ok()) return python.path;
+      if (RunProgram({.argv = {python.path, "-c", "import " + module}}).ok()) return python.path;
     }
   }
   return "";
@@ -74,9 +76,10 @@ std::string ChoosePython() {
 
 class PythonCausesTest : public ::testing::Test {
  protected:
-  void SetUp() override {
-    python_ = ChoosePython();
-    if (python_.empty()) GTEST_SKIP() << "no CPython from 3.8 on with sqlite3 on this machine";
+  void SetUp() override { Choose("sqlite3"); }
+  void Choose(const std::string& module) {
+    python_ = ChoosePython(module);
+    if (python_.empty()) GTEST_SKIP() << "no CPython from 3.8 on with " << module << " on this machine";
   }
   // `count`: of what is in it; empty: as much as no small container holds.
   void MakeSource(const Cause& cause, const Words& count = {}) const {
@@ -109,12 +112,27 @@ TEST_F(PythonCausesTest, TheMendedTwinsSendTheSameRows) {
   }
 }
 
-class PythonCausesInAContainerTest : public PythonCausesTest, public ::testing::WithParamInterface<Cause> {
+class PythonCausesInAContainerTest : public PythonCausesTest {
  protected:
   void SetUp() override {
     if (!container_.why_not().empty()) GTEST_SKIP() << container_.why_not();
     PythonCausesTest::SetUp();
   }
+  void ExpectKilledAndMended(const std::string& name, const std::string& cause) const {
+    const Outcome bad = RunContained(name);
+    EXPECT_EQ(ExitCodeOf(bad), 137) << bad.err;
+    EXPECT_THAT(bad.err, ContainsRegex("^allocline: python3[.0-9]* was killed by the container's OOM killer at "
+                                       "[12][0-9]+ of 256 MiB; live by line:\n"));
+    EXPECT_THAT(bad.err.substr(bad.err.find('\n') + 1), StartsWith(MarkedLine(name) + ": size="));
+
+    const Outcome mended = RunContained(name + "_mended");
+    EXPECT_EQ(ExitCodeOf(mended), 0) << mended.err;
+
+    EXPECT_EQ(FindingsIn(directory_ / name), cause + " " + MarkedLine(name));
+    EXPECT_EQ(FindingsIn(directory_ / (name + "_mended")), "");
+  }
+
+ private:
   // What it prints is not kept: files in memory would be part of the container's.
   Outcome RunContained(const std::string& name) const {
     Words words = {CliPath(), "run", "-o", directory_ / name, "--"};
@@ -130,23 +148,22 @@ class PythonCausesInAContainerTest : public PythonCausesTest, public ::testing::
   MemoryCgroup container_{kLimit};
 };
 
-INSTANTIATE_TEST_SUITE_P(Causes, PythonCausesInAContainerTest, ::testing::ValuesIn(kCauses),
+class PythonCauseInAContainerTest : public PythonCausesInAContainerTest, public ::testing::WithParamInterface<Cause> {};
+INSTANTIATE_TEST_SUITE_P(Causes, PythonCauseInAContainerTest, ::testing::ValuesIn(kCauses),
                          [](const auto& test) { return std::string(test.param.name); });
 
-TEST_P(PythonCausesInAContainerTest, TheKernelKillsItAndTheLineIsNamedFirstAndItsTwinLives) {
+TEST_P(PythonCauseInAContainerTest, TheKernelKillsItAndTheLineIsNamedFirstAndItsTwinLives) {
   MakeSource(GetParam());
-  const std::string name = GetParam().name;
-  const Outcome bad = RunContained(name);
-  EXPECT_EQ(ExitCodeOf(bad), 137) << bad.err;
-  EXPECT_THAT(bad.err, ContainsRegex("^allocline: python3[.0-9]* was killed by the container's OOM killer at "
-                                     "[12][0-9]+ of 256 MiB; live by line:\n"));
-  EXPECT_THAT(bad.err.substr(bad.err.find('\n') + 1), StartsWith(MarkedLine(name) + ": size="));
+  ExpectKilledAndMended(GetParam().name, GetParam().found);
+}
 
-  const Outcome mended = RunContained(name + "_mended");
-  EXPECT_EQ(ExitCodeOf(mended), 0) << mended.err;
-
-  EXPECT_EQ(FindingsIn(directory_ / name), GetParam().found + (" " + MarkedLine(name)));
-  EXPECT_EQ(FindingsIn(directory_ / (name + "_mended")), "");
+TEST_F(PythonCausesInAContainerTest, AResultOfPostgresIsTheDriversAndTheLineThatAskedForItIsNamed) {
+  Choose("psycopg2");
+  if (IsSkipped()) return;
+  PostgresServer server;
+  server.RunScript(SourceDir() + "/examples/causes/make_helpdesk.sql", {"-v", "mib=280"});
+  directory_.WriteFile("configuration.json", nlohmann::json{{"postgres", server.where()}}.dump());
+  ExpectKilledAndMended("fetch_all_postgres", "whole_result");
 }
 
 }  // namespace

@@ -85,6 +85,11 @@ def make_mailbox(directory, mails=MAILS):
     return {"mailbox": path}
 
 
+def make_nothing(directory):
+    """For a source that has to be there: tickets in PostgreSQL are made by ../make_helpdesk.sql."""
+    raise ValueError('the configuration has to say where the server is: {"postgres": "host=... dbname=..."}')
+
+
 def mails_of(configuration):
     """Each mail of the mailbox, with the path of its attachment."""
     directory = os.path.dirname(configuration["mailbox"])
