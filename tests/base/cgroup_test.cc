@@ -73,6 +73,59 @@ TEST_F(CgroupTest, Version2GivesUsageWithoutInactiveFilePages) {
   EXPECT_EQ(memory.limit_bytes, 5000000);
 }
 
+TEST_F(CgroupTest, ThePartsOfVersion2AddUpToTheUsage) {
+  ProcessIsIn("0::/pod\n");
+  GroupOfV2("/sys/fs/cgroup/pod", "1000000", "5000000");
+  Write("/sys/fs/cgroup/pod/memory.stat",
+        "anon 500000\nfile 400000\nkernel 90000\nkernel_stack 7\npagetables 8\nsock 10000\nshmem 50000\n"
+        "inactive_file 300000\nslab 9\n");
+  const ContainerParts parts = ReadContainerParts(FindCgroup(kPid, root_.c_str()));
+  EXPECT_TRUE(parts.found);
+  EXPECT_EQ(parts.memory.usage_bytes, 700000);
+  EXPECT_EQ(parts.anonymous_bytes, 500000);
+  EXPECT_EQ(parts.file_bytes, 50000);
+  EXPECT_EQ(parts.shared_bytes, 50000);
+  EXPECT_EQ(parts.kernel_bytes, 100000);
+}
+
+TEST_F(CgroupTest, KernelsBefore5_18NameThePartsOfTheirOwnMemoryOnly) {
+  ProcessIsIn("0::/pod\n");
+  GroupOfV2("/sys/fs/cgroup/pod", "1000000", "max");
+  Write("/sys/fs/cgroup/pod/memory.stat",
+        "anon 500000\nfile 400000\nkernel_stack 10\npagetables 20\npercpu 30\nsock 40\nshmem 0\ninactive_file 0\n"
+        "slab 50\n");
+  EXPECT_EQ(ReadContainerParts(FindCgroup(kPid, root_.c_str())).kernel_bytes, 150);
+}
+
+TEST_F(CgroupTest, ThePartsAreOfTheGroupThatDecides) {
+  ProcessIsIn("4:memory:/pod/inner\n");
+  GroupOfV1("/sys/fs/cgroup/memory/pod/inner", "1000", "9223372036854771712");
+  Write("/sys/fs/cgroup/memory/pod/inner/memory.stat", "total_rss 600\ntotal_cache 300\ntotal_inactive_file 100\n");
+  GroupOfV1("/sys/fs/cgroup/memory/pod", "8000", "9000");
+  Write("/sys/fs/cgroup/memory/pod/memory.stat",
+        "cache 1\nrss 2\ntotal_cache 3000\ntotal_rss 4000\ntotal_shmem 500\ntotal_inactive_file 2000\n");
+  Write("/sys/fs/cgroup/memory/pod/memory.kmem.usage_in_bytes", "1000\n");
+  const ContainerParts parts = ReadContainerParts(FindCgroup(kPid, root_.c_str()));
+  EXPECT_TRUE(parts.found);
+  EXPECT_EQ(parts.memory.limit_bytes, 9000);
+  EXPECT_EQ(parts.memory.usage_bytes, 6000);
+  EXPECT_EQ(parts.anonymous_bytes, 4000);
+  EXPECT_EQ(parts.file_bytes, 500);
+  EXPECT_EQ(parts.shared_bytes, 500);
+  EXPECT_EQ(parts.kernel_bytes, 1000);
+}
+
+TEST_F(CgroupTest, AGroupWithoutStatisticsHasNoParts) {
+  ProcessIsIn("0::/pod\n");
+  GroupOfV2("/sys/fs/cgroup/pod", "1000000", "5000000");
+  EXPECT_FALSE(ReadContainerParts(FindCgroup(kPid, root_.c_str())).found);
+  Write("/sys/fs/cgroup/pod/memory.stat", "anon lots\nfile -1\n");
+  const ContainerParts parts = ReadContainerParts(FindCgroup(kPid, root_.c_str()));
+  EXPECT_FALSE(parts.found);
+  EXPECT_EQ(parts.memory.usage_bytes, 1000000);
+  EXPECT_FALSE(ReadContainerParts(Cgroup{}).found);
+}
+
 TEST_F(CgroupTest, TheTightestLimitOnTheWayToTheRootCounts) {
   ProcessIsIn("0::/pod/container/inner\n");
   Write("/sys/fs/cgroup/pod/container/inner/memory.current", "10\n");
