@@ -246,8 +246,12 @@ class Reading {
   void PlaceRest(const SmapsRegion& region, uintptr_t from, uintptr_t to) {
     const uint64_t resident = Resident(region, from, to);
     if (from == module_end_ && region.writable) {
-      record_.module_data_bytes += resident;
-      space_.module_data_bytes += resident;
+      if (IsOurCode(space_.module)) {
+        record_.own_code_bytes += resident;
+      } else {
+        record_.module_data_bytes += resident;
+        space_.module_data_bytes += resident;
+      }
       return;
     }
     if (from == region.start && was_guard_ && end_before_ == from) {

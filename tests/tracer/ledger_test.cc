@@ -138,6 +138,20 @@ TEST_F(LedgerTest, ARegionThatClaimsMoreThanItHasChangesNoOther) {
   EXPECT_EQ(SumOfParts(ledger.figures), ledger.figures.rss_bytes);
 }
 
+TEST_F(LedgerTest, WhatLiesRightBehindAFileIsItsData) {
+  const RecordedLedger ledger = ReadFake(
+      "10000-11000 rw-p 00000000 fe:00 7 /lib/x.so\nRss: 4 kB\nAnonymous: 4 kB\nVmFlags: rd wr\n"
+      "11000-13000 rw-p 00000000 00:00 0 \nRss: 8 kB\nAnonymous: 8 kB\nVmFlags: rd wr\n"
+      "20000-21000 rw-p 00000000 fe:00 8 /lib/liballocline.so\nRss: 4 kB\nAnonymous: 4 kB\nVmFlags: rd wr\n"
+      "21000-22000 rw-p 00000000 00:00 0 \nRss: 4 kB\nAnonymous: 4 kB\nVmFlags: rd wr\n");
+  EXPECT_EQ(ledger.figures.module_data_bytes, 12 << 10);
+  EXPECT_EQ(ledger.figures.own_code_bytes, 8 << 10);
+  ASSERT_EQ(ledger.items.size(), 1);
+  EXPECT_EQ(ledger.items[0].kind, LedgerItemKind::kModuleData);
+  EXPECT_EQ(ledger.items[0].path, "/lib/x.so");
+  EXPECT_EQ(ledger.items[0].bytes, 12 << 10);
+}
+
 TEST_F(LedgerTest, TheLargestFilesAreNamedByTheEndOfTheirPath) {
   std::string smaps;
   for (int i = 0; i < 10; ++i) {
