@@ -424,7 +424,10 @@ class Reading {
   }
 
   void CountUntouched() {
-    const uint64_t live_in_heap = record_.traced_bytes > live_in_blocks_ ? record_.traced_bytes - live_in_blocks_ : 0;
+    // The block that is on its way stands in no map yet, and nobody has touched it.
+    record_.untouched_bytes += question_.arriving_bytes;
+    const uint64_t elsewhere = live_in_blocks_ + question_.arriving_bytes;
+    const uint64_t live_in_heap = record_.traced_bytes > elsewhere ? record_.traced_bytes - elsewhere : 0;
     const uint64_t heap = record_.heap_bytes - record_.block_bytes;
     if (live_in_heap > heap) record_.untouched_bytes += live_in_heap - heap;
     if (record_.untouched_bytes > record_.traced_bytes) record_.untouched_bytes = record_.traced_bytes;

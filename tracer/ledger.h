@@ -62,7 +62,8 @@ class Ledger {
     uint64_t traced_bytes;        // live of malloc and of Python
     uint64_t outside_heap_bytes;  // live of other domains
     uint64_t python_arena_bytes, python_live_bytes;
-    uint64_t own_private_bytes;  // what we know ourselves to hold: where there is no smaps
+    uint64_t own_private_bytes;   // what we know ourselves to hold: where there is no smaps
+    uint64_t arriving_bytes = 0;  // of traced_bytes: a block that malloc gave, and the program does not have yet
     const char* smaps = "/proc/self/smaps";
   };
   // False if nothing could be written.

@@ -183,6 +183,8 @@ bool Tracer::ReadLedger(Wish wish) {
     const int64_t outside = outside_heap_.load(std::memory_order_relaxed);
     const auto not_negative = [](int64_t bytes) { return static_cast<uint64_t>(bytes > 0 ? bytes : 0); };
     const bool whole = sampling() || !blocks_.compact();
+    const ThreadState* state = this_thread;
+    const bool in_event = state != nullptr && state->gate == Gate::kInside && state->last_share > kLargeRequest;
     read = ledger_.Read({.blocks = whole ? nullptr : &blocks_,
                          .mappings = &mappings_,
                          .cgroup = &cgroup_,
@@ -191,7 +193,8 @@ bool Tracer::ReadLedger(Wish wish) {
                          .outside_heap_bytes = not_negative(outside),
                          .python_arena_bytes = LoadRelaxed(header.python_arena_bytes),
                          .python_live_bytes = not_negative(LivePythonBytes()),
-                         .own_private_bytes = TracerMemory()});
+                         .own_private_bytes = TracerMemory(),
+                         .arriving_bytes = in_event ? static_cast<uint64_t>(state->last_share) : 0});
     if (read) ledger_rss_ = ledger_.last()->rss_bytes;
     if (read && ledger_rss_ != 0) {  // one moment, one figure
       StoreRelaxed(header.rss_bytes, ledger_rss_);

@@ -152,6 +152,20 @@ TEST_F(LedgerTest, WhatLiesRightBehindAFileIsItsData) {
   EXPECT_EQ(ledger.items[0].bytes, 12 << 10);
 }
 
+TEST_F(LedgerTest, ABlockThatIsOnItsWayIsNotTouchedYet) {
+  const std::string path = recording_.directory() / "smaps";
+  std::ofstream(path) << "3000-803000 rw-p 00000000 00:00 0 [heap]\nRss: 4096 kB\nAnonymous: 4096 kB\nVmFlags: rd wr\n";
+  Ledger::Question question = Question();
+  question.smaps = path.c_str();
+  question.traced_bytes = 10 * kMiB;
+  question.arriving_bytes = 7 * kMiB;
+  EXPECT_EQ(Read(question).figures.untouched_bytes, 7 * kMiB);
+  question.traced_bytes = 13 * kMiB;  // and of the others 2 MiB are not resident
+  EXPECT_EQ(Read(question).figures.untouched_bytes, 9 * kMiB);
+  question.traced_bytes = 5 * kMiB;
+  EXPECT_EQ(Read(question).figures.untouched_bytes, 5 * kMiB);
+}
+
 TEST_F(LedgerTest, TheLargestFilesAreNamedByTheEndOfTheirPath) {
   std::string smaps;
   for (int i = 0; i < 10; ++i) {
