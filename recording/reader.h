@@ -82,7 +82,7 @@ struct RecordedThread {
 
 // What the memory of the process and its container consisted of (format::LedgerRecord).
 struct RecordedLedger {
-  format::LedgerRecord figures{};  // its sizes and counts are those of the file
+  format::LedgerRecord figures{};  // sequence, record_bytes and item_count are 0: they are the file's own business
   struct Item {
     format::LedgerItemKind kind = format::LedgerItemKind::kFile;  // may be one that a later version brought
     uint64_t bytes = 0;

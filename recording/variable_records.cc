@@ -213,10 +213,15 @@ absl::StatusOr<RecordedLedger> ParseLedger(std::string_view record) {
     if (rest.size() < item.path_bytes) {
       return absl::InvalidArgumentError(fmt::format("item {} of a ledger ends within its path", i));
     }
-    ledger.items.push_back(
-        {.kind = LedgerItemKind{item.kind}, .bytes = item.bytes, .path = std::string(rest.substr(0, item.path_bytes))});
+    if (ledger.items.size() < format::kMaxLedgerItems) {
+      std::string_view path = rest.substr(0, item.path_bytes);
+      path.remove_prefix(path.size() - std::min<size_t>(path.size(), format::kMaxLedgerPathBytes));
+      ledger.items.push_back({.kind = LedgerItemKind{item.kind}, .bytes = item.bytes, .path = std::string(path)});
+    }
     rest.remove_prefix(std::min<size_t>((size_t{item.path_bytes} + 7) & ~size_t{7}, rest.size()));
   }
+  ledger.figures.sequence = 0;
+  ledger.figures.record_bytes = ledger.figures.item_count = 0;
   return ledger;
 }
 

@@ -93,6 +93,7 @@ std::string CheckWritingAgain(const Recording& recording) {
   if (again->symbols() != recording.symbols()) return "other symbols when written again";
   if (again->differences() != recording.differences()) return "other differences when written again";
   if (again->timeline() != recording.timeline()) return "another timeline when written again";
+  if (again->ledger() != recording.ledger()) return "another ledger when written again";
   if (again->peak_copy() != recording.peak_copy()) return "another copy of the peak when written again";
   if (again->live_bytes() != recording.live_bytes()) return "other live bytes when written again";
   return "";

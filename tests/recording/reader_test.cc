@@ -266,6 +266,19 @@ TEST(ReaderTest, ALedgerIsReadAsItWasWritten) {
   EXPECT_EQ(recording.snapshots()[0].ledger->items, SomeLedger(500).items);
   EXPECT_FALSE(recording.snapshots()[1].ledger.has_value());
   EXPECT_EQ(Read(RecordingBuilder(recording)).ledger(), recording.ledger());
+  EXPECT_EQ(Read(RecordingBuilder(recording)).snapshots(), recording.snapshots());
+}
+
+TEST(ReaderTest, OfALedgerWithMoreThanThereIsRoomForThePartThatFitsIsKept) {
+  RecordedLedger ledger = SomeLedger(1000);
+  ledger.items.resize(format::kMaxLedgerItems + 5);
+  ledger.items[0].path = std::string(1000, 'd') + "/end";
+  RecordingBuilder builder;
+  builder.SetLedger(ledger);
+  const Recording recording = Read(builder);
+  ASSERT_THAT(recording.ledger()->items, SizeIs(format::kMaxLedgerItems));
+  EXPECT_EQ(recording.ledger()->items[0].path, std::string(format::kMaxLedgerPathBytes - 4, 'd') + "/end");
+  EXPECT_EQ(Read(RecordingBuilder(recording)).ledger(), recording.ledger());
 }
 
 TEST(ReaderTest, ALedgerThatIsBeingWrittenIsNone) {
