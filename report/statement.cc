@@ -357,7 +357,6 @@ Statement StatementReader::Read(std::string_view file, uint32_t line) {
   statement.kinds = KindsInText(text);
   std::optional<Put> put = PutByKey(text);
   if (!put) put = PutByMethod(text);
-  if (!put) put = PutByMaking(text);
   if (put) {
     statement.kinds |= put->kinds;
     statement.container = put->container;
@@ -368,6 +367,12 @@ Statement StatementReader::Read(std::string_view file, uint32_t line) {
   // What is all there already needs no container.
   if (!name.empty() && !statement.kinds.Has(CallKind::kWholeResult) && !statement.kinds.Has(CallKind::kWholeFile)) {
     Follow(file, last + 1, name, &statement);
+  }
+  // A list or dict that goes nowhere else is itself what keeps.
+  if (statement.container.empty() && (put = PutByMaking(text))) {
+    statement.kinds |= put->kinds;
+    statement.container = put->container;
+    statement.container_line = line;
   }
   return statement;
 }

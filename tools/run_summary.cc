@@ -16,7 +16,9 @@
 
 #include "recording/reader.h"
 #include "report/escape.h"
+#include "report/explain.h"
 #include "report/path_text.h"
+#include "report/render_explain.h"
 #include "report/render_json.h"
 #include "report/render_text.h"
 #include "report/size_text.h"
@@ -43,6 +45,7 @@ struct MainReport {
   // What was live at the peak, where the end says little about it.
   std::optional<Profile> at_peak;
   std::vector<Statistic> lines_at_peak;
+  std::string finding;  // the first of `allocline explain`, in one line
   View view;
 };
 
@@ -60,7 +63,10 @@ absl::StatusOr<MainReport> LoadMainReport(const RecordingFile& file, const Summa
   Target target;
   target.path = file.path;
   ASSIGN_OR_RETURN(target.recording, Recording::Open(file.path));
-  ASSIGN_OR_RETURN(report.profile, LoadTarget(target, options));
+  SiteMap sites;
+  ASSIGN_OR_RETURN(report.profile, LoadTarget(target, options, &sites));
+  const absl::StatusOr<Explanation> explanation = ExplainRecording(target.recording, report.profile, sites, {});
+  if (explanation.ok()) report.finding = RenderFirstFinding(report.profile, *explanation);
   ASSIGN_OR_RETURN(report.lines, ComputeStatistics(report.profile, report.view.statistics));
   if (EndSaysLittle(target.recording)) {
     target.label = kPeakLabel;
@@ -134,9 +140,10 @@ std::string RenderProcesses(const SummarisedRun& summarised, const SummaryFlags&
 std::string RenderText(const SummarisedRun& summarised, const MainReport& report, const SummaryFlags& flags) {
   const std::string header = RenderHeader(report.profile, report.view.text);
   const std::string lines = RenderStatistics(report.profile, report.lines, report.view.text);
+  const std::string finding = report.finding.empty() ? "" : fmt::format("explain: {}\n", report.finding);
   const bool in_table = flags.by_process || (summarised.was_ended() && summarised.processes.size() > 1);
   return fmt::format("{}{}recording: {}\n{}",
-                     summarised.was_ended() ? lines + "\n" + header : header + lines + RenderAtPeak(report),
+                     summarised.was_ended() ? lines + finding + "\n" + header : header + lines + RenderAtPeak(report),
                      in_table ? RenderProcesses(summarised, flags) : "", Printable(summarised.main().file.path),
                      in_table ? "" : RenderFurtherProcesses(summarised.processes));
 }
@@ -165,6 +172,7 @@ std::string RenderJson(const SummarisedRun& summarised, const MainReport* report
                    {"output_directory", ValidUtf8(run.output_directory)},
                    {"container", nullptr},
                    {"processes", Json::array()},
+                   {"finding", nullptr},
                    {"report", nullptr},
                    {"report_at_peak", nullptr}};
   if (summarised.was_ended()) {
@@ -188,6 +196,7 @@ std::string RenderJson(const SummarisedRun& summarised, const MainReport* report
   if (report != nullptr) {
     document["report"] = Json::parse(RenderJson(report->profile, report->lines, report->view.json_options()));
   }
+  if (report != nullptr && !report->finding.empty()) document["finding"] = report->finding;
   if (report != nullptr && report->at_peak) {
     document["report_at_peak"] =
         Json::parse(RenderJson(*report->at_peak, report->lines_at_peak, report->view.json_options()));

@@ -163,6 +163,7 @@ class ContainerOfCausesTest : public CauseTest {
                                            " was killed by the container's OOM killer at 2[0-9]+ of 256 MiB; live by "
                                            "line:\n" +
                                            MarkedLine(name) + ": size=(1[3-9]|2[0-9])[0-9] MiB, count="));
+    EXPECT_THAT(outcome.err, HasSubstr("\nexplain: " + MarkedLine(name) + ": "));
     EXPECT_EQ(FindingsIn(directory_ / ("recordings-" + name)), cause + " " + MarkedLine(name));
   }
   void ExpectPasses(const std::string& name, Destination* destination = nullptr,
