@@ -178,6 +178,9 @@ class EvidenceGatherer {
       points_before_ = points.size();
       if (!points.empty() && !points.back().snapshot) --points_before_;
     }
+    // Estimates are no part of the total.
+    moment.live_bytes = std::max<int64_t>(0, recording_.Totals(held_).live_bytes());
+    if (moment.at_peak && evidence_.sampled) moment.live_bytes = static_cast<int64_t>(peak->live_bytes);
     ever_ = recording_.Counters();
     held_.resize(groups_.size());
     ever_.resize(groups_.size());
@@ -196,7 +199,6 @@ class EvidenceGatherer {
   void AddSites() {
     for (size_t site = 0; site < groups_.size(); ++site) {
       const SiteCounters& held = held_[site];
-      evidence_.moment.live_bytes += std::max<int64_t>(0, held.live_bytes());
       if (groups_[site] == kNoGroup || !(held.any() || ever_[site].any())) continue;
       const Location& user = stacks_.UserLine(map_.stacks[site]);
       int64_t& sum = user.role != FrameRole::kUser ? evidence_.library_bytes
