@@ -108,6 +108,8 @@ struct UnwindState {
   int64_t cfa_offset = 0;
   const uint8_t* cfa_expression = nullptr;
   Rule rbp, return_address;
+  bool registers_load = false;  // the place of any register is found by loading, or in a way not known here
+  bool is_signal_frame = false;
 
   Rule* RuleOf(uint64_t reg) {
     if (reg == kRbpRegister) return &rbp;
@@ -168,6 +170,17 @@ bool ParseCommonInfo(const uint8_t* record, uintptr_t data_base, CommonInfo* out
     }
   }
   return true;
+}
+
+// "bregN M", alone.
+bool IsRegisterPlusConstant(const uint8_t* expression) {
+  Cursor c(expression);
+  const uint64_t bytes = c.Unsigned();
+  const uint8_t* end = c.at() + bytes;
+  const uint8_t op = c.Fixed<uint8_t>();
+  if (op < 0x70 || op > 0x8f) return false;
+  c.Signed();
+  return c.at() == end;
 }
 
 // Runs call frame instructions until they describe an address beyond `pc`. False: something we do not understand.
@@ -279,6 +292,7 @@ bool Run(const uint8_t* program, const uint8_t* end, const CommonInfo& info, uin
         const uint64_t bytes = c.Unsigned();
         c.Skip(bytes);
         set(reg, Rule::How::kOther, op == 0x10 ? expression : nullptr);
+        if (!IsRegisterPlusConstant(expression)) state->registers_load = true;
         break;
       }
       case 0x11: {  // offset_extended_sf
@@ -377,44 +391,138 @@ const uint8_t* FindDescription(const uint8_t* header, uintptr_t pc) {
   return header + table[low].description;
 }
 
-CfiRow Describe(uintptr_t return_address) {
-  constexpr CfiRow kComplex = CfiRow::MakeSpecial(CfiRow::Special::kComplex);
+// What is described of the frame that stands at `pc`. False: nothing that we understand, and `*otherwise` says why.
+bool ReadState(uintptr_t pc, UnwindState* state, CfiRow* otherwise, const link_map** object_map) {
   constexpr CfiRow kNoInfo = CfiRow::MakeSpecial(CfiRow::Special::kNoInfo);
-  const uintptr_t pc = return_address - 1;  // the call, not what follows it
+  *otherwise = kNoInfo;
   dl_find_object object;
-  if (_dl_find_object(reinterpret_cast<void*>(pc), &object) != 0 || object.dlfo_eh_frame == nullptr) return kNoInfo;
+  if (_dl_find_object(reinterpret_cast<void*>(pc), &object) != 0 || object.dlfo_eh_frame == nullptr) return false;
+  *object_map = object.dlfo_link_map;
+  *otherwise = CfiRow::MakeSpecial(CfiRow::Special::kComplex);
   const auto* header = static_cast<const uint8_t*>(object.dlfo_eh_frame);
   constexpr uint8_t kVersion = 1, kTableEncoding = 0x3b;  // data-relative, signed 4 bytes: what every linker writes
-  if (header[0] != kVersion || header[3] != kTableEncoding) return kComplex;
+  if (header[0] != kVersion || header[3] != kTableEncoding) return false;
   const uintptr_t base = reinterpret_cast<uintptr_t>(header);
   const uint8_t* description = FindDescription(header, pc);
-  if (description == nullptr) return kNoInfo;
+  if (description == nullptr) {
+    *otherwise = kNoInfo;
+    return false;
+  }
   Cursor c(description);
   const uint32_t length = c.Fixed<uint32_t>();
-  if (length == 0 || length == 0xffffffff) return kComplex;
+  if (length == 0 || length == 0xffffffff) return false;
   const uint8_t* end = c.at() + length;
   const uint8_t* common_pointer = c.at();
   const uint8_t* common = common_pointer - c.Fixed<int32_t>();
   CommonInfo info;
-  if (!ParseCommonInfo(common, base, &info)) return kComplex;
+  if (!ParseCommonInfo(common, base, &info)) return false;
   const uintptr_t start = c.Encoded(info.pointer_encoding, base);
   const uintptr_t bytes = c.Encoded(info.pointer_encoding & 0x0f, 0);
-  if (pc < start || pc - start >= bytes) return kNoInfo;
-  if (info.is_signal_frame) return CfiRow::MakeSpecial(CfiRow::Special::kSignal);
+  if (pc < start || pc - start >= bytes) {
+    *otherwise = kNoInfo;
+    return false;
+  }
   if (info.has_augmentation) {
     const uint64_t augmentation_bytes = c.Unsigned();
     c.Skip(augmentation_bytes);
   }
+  state->is_signal_frame = info.is_signal_frame;
+  if (!Run(info.program, info.end, info, 0, ~uintptr_t{0}, *state, state)) return false;
+  const UnwindState initial = *state;
+  return Run(c.at(), end, info, start, pc, initial, state);
+}
+
+CfiRow Describe(uintptr_t pc) {
   UnwindState state;
-  if (!Run(info.program, info.end, info, 0, ~uintptr_t{0}, state, &state)) return kComplex;
-  const UnwindState initial = state;
-  if (!Run(c.at(), end, info, start, pc, initial, &state)) return kComplex;
+  CfiRow otherwise;
+  const link_map* object = nullptr;
+  const bool is_described = ReadState(pc, &state, &otherwise, &object);
+  if (state.is_signal_frame) return CfiRow::MakeSpecial(CfiRow::Special::kSignal);
+  if (!is_described) return otherwise;
   const CfiRow row = ToRow(state);
-  if (Faulty(Fault::kWrongRow) && row.kind() == CfiRow::Kind::kRsp && *object.dlfo_link_map->l_name == '\0') {
+  if (Faulty(Fault::kWrongRow) && row.kind() == CfiRow::Kind::kRsp && *object->l_name == '\0') {
     return CfiRow::Make(row.kind(), static_cast<int64_t>(row.cfa_offset()) + 16, static_cast<int64_t>(row.rbp_depth()));
   }
   return row;
 }
+
+// Evaluates an expression as far as loads matter: false if one of them would fault, or what it does is not known here.
+class Evaluation {
+ public:
+  Evaluation(uintptr_t (*register_of)(void*, unsigned), void* frame) : register_of_(register_of), frame_(frame) {}
+
+  bool LoadsWhatIsThere(const uint8_t* expression) {
+    Cursor c(expression);
+    const uint64_t bytes = c.Unsigned();
+    const uint8_t* end = c.at() + bytes;
+    while (c.at() < end) {
+      if (!Do(c.Fixed<uint8_t>(), &c)) return false;
+    }
+    return true;
+  }
+
+ private:
+  bool Do(uint8_t op, Cursor* c) {
+    if (op >= 0x30 && op <= 0x4f) return Push(op - 0x30u);  // lit
+    if (op >= 0x70 && op <= 0x80) {                         // breg: the first 16, and the return address
+      const uintptr_t value = register_of_(frame_, op - 0x70u);
+      return Push(value + static_cast<uintptr_t>(c->Signed()));
+    }
+    switch (op) {
+      case 0x06:  // deref
+        if (depth_ == 0 || !IsReadable(stack_[depth_ - 1])) return false;
+        memcpy(&stack_[depth_ - 1], reinterpret_cast<const void*>(stack_[depth_ - 1]), sizeof stack_[0]);
+        return true;
+      case 0x08:
+        return Push(c->Fixed<uint8_t>());
+      case 0x09:
+        return Push(static_cast<uintptr_t>(int64_t{c->Fixed<int8_t>()}));
+      case 0x0a:
+        return Push(c->Fixed<uint16_t>());
+      case 0x0b:
+        return Push(static_cast<uintptr_t>(int64_t{c->Fixed<int16_t>()}));
+      case 0x0c:
+        return Push(c->Fixed<uint32_t>());
+      case 0x0d:
+        return Push(static_cast<uintptr_t>(int64_t{c->Fixed<int32_t>()}));
+      case 0x10:
+        return Push(c->Unsigned());
+      case 0x11:
+        return Push(static_cast<uintptr_t>(c->Signed()));
+      case 0x23:  // plus_uconst
+        return depth_ != 0 && Push(stack_[--depth_] + c->Unsigned());
+      default:
+        break;
+    }
+    if (depth_ < 2) return false;
+    const uintptr_t right = stack_[--depth_], left = stack_[--depth_];
+    switch (op) {
+      case 0x1a:
+        return Push(left & right);
+      case 0x1c:
+        return Push(left - right);
+      case 0x22:
+        return Push(left + right);
+      case 0x24:
+        return Push(right < 64 ? left << right : 0);
+      case 0x2a:  // ge, signed
+        return Push(static_cast<int64_t>(left) >= static_cast<int64_t>(right) ? 1 : 0);
+      default:
+        return false;
+    }
+  }
+  bool Push(uintptr_t value) {
+    if (depth_ == kRoom) return false;
+    stack_[depth_++] = value;
+    return true;
+  }
+
+  static constexpr int kRoom = 8;
+  uintptr_t (*register_of_)(void*, unsigned);
+  void* frame_;
+  uintptr_t stack_[kRoom] = {};
+  int depth_ = 0;
+};
 
 constexpr uintptr_t kFirstCodeAddress = 4096, kLastCodeAddress = (uintptr_t{1} << 47) - 1;
 
@@ -441,10 +549,26 @@ bool FollowsCall(uintptr_t pc, bool mapped) {
 }  // namespace
 
 CfiRow CompileCfiRow(uintptr_t return_address) {
-  const CfiRow row = Describe(return_address);
+  const CfiRow row = Describe(return_address - 1);                                    // the call, not what follows it
   if (row.is(CfiRow::Special::kEnd) || row.is(CfiRow::Special::kSignal)) return row;  // not entered by a call
   if (FollowsCall(return_address, row.IsDescribed())) return row;
   return CfiRow::MakeSpecial(row.IsDescribed() ? CfiRow::Special::kNoCall : CfiRow::Special::kNoCode);
+}
+
+CfiRow CompileInterruptedCfiRow(uintptr_t pc) { return Describe(pc); }
+
+FrameExpressions CheckExpressions(uintptr_t instruction, uintptr_t (*register_of)(void* frame, unsigned number),
+                                  void* frame) {
+  UnwindState state;
+  CfiRow otherwise;
+  const link_map* object = nullptr;
+  if (!ReadState(instruction, &state, &otherwise, &object)) {
+    // Where nothing is described, nobody evaluates anything.
+    return {otherwise.is(CfiRow::Special::kNoInfo), state.is_signal_frame};
+  }
+  const bool sound = !state.registers_load && (state.cfa_expression == nullptr ||
+                                               Evaluation(register_of, frame).LoadsWhatIsThere(state.cfa_expression));
+  return {sound, state.is_signal_frame};
 }
 
 }  // namespace allocline

@@ -83,6 +83,18 @@ class CfiRow {
 // that goes this very moment, we fault, as any C++ exception would that came the same way. (The kernel could be asked
 // to copy instead of reading: twenty system calls a row, of a kind that a sandbox may kill for.)
 CfiRow CompileCfiRow(uintptr_t return_address);
+// The same for the frame that a signal interrupted: of the instruction that would have been next.
+CfiRow CompileInterruptedCfiRow(uintptr_t pc);
+
+// What the expressions of a frame come to (DWARF 5 section 2.5), for who is to have them evaluated by somebody who does
+// not ask whether what they load is there.
+struct FrameExpressions {
+  bool load_what_is_there;  // or nothing. False also of those with operations that no compiler and no libc uses there
+  bool is_signal_frame;     // its caller was interrupted: it stands at its next instruction, not after a call
+};
+// `instruction`: an address in the code that the frame stands at. `register_of`: its registers, by DWARF's numbers.
+FrameExpressions CheckExpressions(uintptr_t instruction, uintptr_t (*register_of)(void* frame, unsigned number),
+                                  void* frame);
 
 }  // namespace allocline
 

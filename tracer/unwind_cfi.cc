@@ -3,7 +3,9 @@
 #include <atomic>
 #include <cstddef>
 
+#include "base/pages.h"
 #include "tracer/cfi_table.h"
+#include "tracer/signal_frame.h"
 #include "tracer/unwind_libunwind.h"
 
 namespace allocline {
@@ -163,9 +165,8 @@ TakenStack StackCache::TakeWithRbp(const HookFrame* hook, const KeptFrame* kept,
     hash = ExtendPathHash(hash, state.return_address.value);
     ++fresh;
     if (row.kind() == CfiRow::Kind::kSpecial) {
-      if (row.special() == CfiRow::Special::kComplex || row.special() == CfiRow::Special::kSignal) {
-        return TakeByLibunwind(hook);
-      }
+      if (row.is(CfiRow::Special::kComplex)) return TakeByLibunwind(hook, /*careful=*/true);
+      if (row.is(CfiRow::Special::kSignal)) return TakeByLibunwind(hook, !IsSoundBeyondSignal(state));
       if (row.special() != CfiRow::Special::kEnd) {
         cut = row.IsDescribed() ? TruncationReason::kBadUnwindInfo : TruncationReason::kNoUnwindInfo;
         if (!row.IsOfCall()) {  // what was taken for a return address is none
@@ -296,11 +297,34 @@ uint32_t StackCache::CountSound(const uintptr_t* pcs, uint32_t depth, Truncation
   return depth;
 }
 
-TakenStack StackCache::TakeByLibunwind(const HookFrame* hook) {
+// Whether the frames from the one that a signal interrupted outward are all simple and lead to an end, so that no
+// expression loads what is not there. `state`: at the return from the handler.
+bool StackCache::IsSoundBeyondSignal(State state) {
+  for (uint32_t n = 0; n < kRoom; ++n) {
+    const uintptr_t registers = state.return_address.address + 8;
+    if (!IsReadable(registers + kInterruptedRbp) || !IsReadable(registers + kInterruptedPc)) return false;
+    const uintptr_t sp = Load(registers + kInterruptedRsp);
+    if (sp % 8 != 0 || !IsReadable(sp)) return false;
+    readable_.Enter(sp);
+    state = {{sp - 8, Load(registers + kInterruptedPc)}, registers + kInterruptedRbp};
+    CfiRow row = CompileInterruptedCfiRow(state.return_address.value);
+    for (; row.kind() != CfiRow::Kind::kSpecial && n < kRoom; ++n) {
+      if (!Step(row, &state) || state.return_address.value < kFirstCodeAddress) {
+        readable_.Forget();  // as in KeepAstray()
+        return false;
+      }
+      row = g_rows.Find(state.return_address.value);
+    }
+    if (!row.is(CfiRow::Special::kSignal)) return row.is(CfiRow::Special::kEnd);
+  }
+  return false;
+}
+
+TakenStack StackCache::TakeByLibunwind(const HookFrame* hook, bool careful) {
   Forget();
   uintptr_t* pcs = nullptr;
   TruncationReason cut = kWhole;
-  const int depth = UnwindByLibunwind(&own_stack_, hook->return_address, pcs_, kRoom, &pcs, &cut);
+  const int depth = UnwindByLibunwind(&own_stack_, hook->return_address, careful, pcs_, kRoom, &pcs, &cut);
   const uint32_t sound = CountSound(pcs, static_cast<uint32_t>(depth), &cut);
   uint64_t hash = 0;
   for (uint32_t i = 0; i < sound; ++i) hash = ExtendPathHash(hash, pcs[i]);

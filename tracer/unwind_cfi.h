@@ -239,7 +239,8 @@ class StackCache {
   TakenStack TakeWithRbp(const HookFrame* hook, const KeptFrame* kept, uint32_t fresh, Slot pc, uint64_t path_hash);
   uintptr_t NoteRbpPlaces(const HookFrame* hook, uint32_t fresh);
   bool Step(CfiRow row, State* state);
-  TakenStack TakeByLibunwind(const HookFrame* hook);
+  bool IsSoundBeyondSignal(State state);
+  TakenStack TakeByLibunwind(const HookFrame* hook, bool careful);
   TakenStack KeepAstray(const HookFrame* hook, uint32_t fresh, uint64_t path_hash, format::TruncationReason cut);
   TakenStack TakeAnew(const HookFrame* hook);
   TakenStack KeepTooDeep(const HookFrame* hook);

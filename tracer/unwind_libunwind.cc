@@ -7,8 +7,10 @@
 // Before it reads a word, libunwind asks whether it is readable by writing a byte from there into a pipe of its own.
 // The pipe takes the two lowest descriptors, which the program may count on; and a program that closes all descriptors
 // and opens files (sshd, daemons) finds bytes of its stack in them. So memory is accessed by AccessWord() instead, and
-// the pipe is closed before the program's first instruction. (What an expression of DWARF loads it reads directly, as
-// if all of them were right: docs/limitations.md.)
+// the pipe is closed before the program's first instruction.
+//
+// What an expression of DWARF loads it reads without asking. So where wrong information may have led (`careful`), it
+// goes step by step, and before each what the frame's expressions will load is asked about (CheckExpressions()).
 //
 // It finds the object around an address without the loader's lock (object_lookup.h): a thread that holds that one and
 // allocates would wait for libunwind's, and the holder of libunwind's for the loader's.
@@ -29,6 +31,7 @@
 
 #include "base/atomic.h"
 #include "base/pages.h"
+#include "tracer/cfi_row.h"
 #include "tracer/loaded_object.h"
 #include "tracer/object_lookup.h"
 
@@ -127,18 +130,50 @@ bool Bind(void* library, const char* name, Function*& out) {
   return out != nullptr;
 }
 
-int UnwindByStep(uintptr_t* out, int max) {
-  unw_context_t context;
-  unw_cursor_t cursor;
-  g_unwind.get_context(&context);
-  if (g_unwind.init_local(&cursor, &context) < 0) return 0;
+// A walk outward from the caller of Begin() by unw_step.
+class Steps {
+ public:
+  // Always inline: the frame it begins with has to be there as long as the walk goes on.
+  __attribute__((always_inline)) bool Begin() {
+    g_unwind.get_context(&context_);
+    return g_unwind.init_local(&cursor_, &context_) >= 0;
+  }
+  // 0 if that is not known.
+  uintptr_t Register(int which) {
+    unw_word_t value = 0;
+    return g_unwind.get_register(&cursor_, which, &value) < 0 ? 0 : value;
+  }
+  // To the caller of the frame with this pc. False: there is none, or wrong information has led astray.
+  bool Step(uintptr_t pc) {
+    const auto register_of = [](void* self, unsigned number) {  // libunwind's numbers are DWARF's
+      return static_cast<Steps*>(self)->Register(static_cast<int>(number));
+    };
+    const FrameExpressions expressions = CheckExpressions(is_interrupted_ ? pc : pc - 1, register_of, this);
+    is_interrupted_ = expressions.is_signal_frame;
+    astray_ = !expressions.load_what_is_there;
+    return !astray_ && g_unwind.step(&cursor_) > 0;
+  }
+  bool astray() const { return astray_; }
+
+ private:
+  unw_context_t context_;
+  unw_cursor_t cursor_;
+  bool is_interrupted_ = false;
+  bool astray_ = false;
+};
+
+int UnwindByStep(uintptr_t* out, int max, bool* astray) {
+  Steps steps;
+  *astray = false;
+  if (!steps.Begin()) return 0;
   int n = 0;
   while (n < max) {
-    unw_word_t pc = 0;
-    if (g_unwind.get_register(&cursor, UNW_REG_IP, &pc) < 0 || pc == 0) break;
+    const uintptr_t pc = steps.Register(UNW_REG_IP);
+    if (pc == 0) break;
     out[n++] = pc;
-    if (g_unwind.step(&cursor) <= 0) break;
+    if (!steps.Step(pc)) break;
   }
+  *astray = steps.astray();
   return n;
 }
 
@@ -166,7 +201,8 @@ bool InitLibunwind() {
   if (FindObject(reinterpret_cast<uintptr_t>(u.backtrace), &object)) {
     BindObjectLookup(object, [] {
       uintptr_t pcs[4];
-      UnwindByStep(pcs, 4);
+      bool astray = false;
+      UnwindByStep(pcs, 4, &astray);
     });
   }
   u.set_caching_policy(*u.local_addresses, UNW_CACHE_PER_THREAD);
@@ -180,16 +216,18 @@ void ReleaseLibunwind() {
   g_library = nullptr;
 }
 
-int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs,
+int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, bool careful, uintptr_t* scratch, int max, uintptr_t** pcs,
                       format::TruncationReason* cut) {
   *cut = {};
   int n = 0;
+  bool astray = false;
   const int room = max + kOwnFrames;
   if (__builtin_expect(g_available.load(std::memory_order_acquire), 1)) {
     stack->Call([&] {
       const Use use;
-      n = g_step_only.load(std::memory_order_relaxed) ? UnwindByStep(scratch, room)
-                                                      : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
+      n = careful || g_step_only.load(std::memory_order_relaxed)
+              ? UnwindByStep(scratch, room, &astray)
+              : g_unwind.backtrace(reinterpret_cast<void**>(scratch), room);
     });
   }
   // The first frames are our own; `caller` is the first that is not.
@@ -202,6 +240,7 @@ int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, uintptr_t* scratch, int
     return 1;
   }
   int depth = n - own;
+  if (astray) *cut = format::TruncationReason::kBadUnwindInfo;
   if (n == room || depth > max) *cut = format::TruncationReason::kTooDeep;
   if (depth > max) depth = max;
   while (depth > 1 && scratch[own + depth - 1] == 0) --depth;
@@ -215,17 +254,14 @@ bool StackPasses(OwnStack* stack, uintptr_t stack_pointer, bool* known) {
   if (!g_available.load(std::memory_order_acquire)) return false;
   stack->Call([&] {
     const Use use;
-    unw_context_t context;
-    unw_cursor_t cursor;
-    g_unwind.get_context(&context);
-    if (g_unwind.init_local(&cursor, &context) < 0) return;
+    Steps steps;
+    if (!steps.Begin()) return;
     for (int i = 0; i < static_cast<int>(format::kMaxDepth) + kOwnFrames; ++i) {
-      unw_word_t sp = 0;
-      if (g_unwind.step(&cursor) <= 0 || g_unwind.get_register(&cursor, UNW_REG_SP, &sp) < 0) {
-        *known = true;
+      if (!steps.Step(steps.Register(UNW_REG_IP))) {
+        *known = !steps.astray();
         return;
       }
-      if (sp != stack_pointer) continue;
+      if (steps.Register(UNW_REG_SP) != stack_pointer) continue;
       passes = *known = true;
       return;
     }

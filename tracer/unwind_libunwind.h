@@ -22,8 +22,8 @@ inline constexpr int kOwnFrames = 32;
 
 // Return addresses from `caller` (a return address on this thread's stack) outward, innermost first, at most `max`, at
 // least one: `caller`. `scratch` has room for max + kOwnFrames addresses; `*pcs` points into it. `*cut` is set if the
-// stack is not whole.
-int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, uintptr_t* scratch, int max, uintptr_t** pcs,
+// stack is not whole. `careful`: it is not known that what expressions of its frames load is there. Slow.
+int UnwindByLibunwind(OwnStack* stack, uintptr_t caller, bool careful, uintptr_t* scratch, int max, uintptr_t** pcs,
                       format::TruncationReason* cut);
 
 // Whether the calling thread's stack, followed outward and through signal frames onto other stacks, has a frame with

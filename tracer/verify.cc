@@ -36,17 +36,20 @@ namespace {
 using format::DifferenceRecord;
 using format::Frame;
 using format::TableKind;
+using format::TruncationReason;
 
-// The native frames of a node, most recent first. `*cut` if the stack is marked as not whole.
-uint32_t FramesOf(const format::NodeRecord* nodes, NodeId node, Frame* out, bool* cut) {
+constexpr TruncationReason kWhole{};
+
+// The native frames of a node, most recent first. `*cut`: why the stack is marked as not whole; else kWhole.
+uint32_t FramesOf(const format::NodeRecord* nodes, NodeId node, Frame* out, TruncationReason* cut) {
   uint32_t n = 0;
-  *cut = false;
+  *cut = kWhole;
   for (; node != kRootNode; node = nodes[node].parent) {
     const Frame frame = LoadAcquire(nodes[node].frame);
     if (!format::IsVirtual(frame)) {
       if (n < format::kMaxDepth) out[n++] = frame;
     } else if (format::KindOf(frame) == format::VirtualKind::kTruncated) {
-      *cut = true;
+      *cut = static_cast<TruncationReason>(format::PayloadOf(frame));
     }
   }
   return n;
@@ -73,17 +76,19 @@ void Tracer::Verify(ThreadState* state, const HookFrame* hook, NodeId node) {
     if (state->verify_room == nullptr) return;
   }
   VerifyRoom& room = *state->verify_room;
-  bool cut = false;
+  TruncationReason cut = kWhole;
   const uint32_t our_count = FramesOf(sites_.nodes(), node, room.ours, &cut);
   uintptr_t* theirs = nullptr;
-  format::TruncationReason their_cut{};
-  const int count = UnwindByLibunwind(state->stack.own_stack(), hook->return_address, room.scratch, format::kMaxDepth,
-                                      &theirs, &their_cut);
-  if (their_cut == format::TruncationReason::kNoUnwinder) return;
+  TruncationReason their_cut = kWhole;
+  // Where a stack did not lead astray, each of its frames was found by us, or by libunwind with care.
+  const bool careful = cut == TruncationReason::kBadUnwindInfo || cut == TruncationReason::kNoUnwindInfo;
+  const int count = UnwindByLibunwind(state->stack.own_stack(), hook->return_address, careful, room.scratch,
+                                      format::kMaxDepth, &theirs, &their_cut);
+  if (their_cut == TruncationReason::kNoUnwinder) return;
   const auto their_count = static_cast<uint32_t>(count);
   format::FileHeader& header = recording_.header();
   AddRelaxed(header.verified_stacks, 1u);
-  if (IsAsTaken(room.ours, our_count, cut, theirs, their_count)) return;
+  if (IsAsTaken(room.ours, our_count, cut != kWhole, theirs, their_count)) return;
   if (AddRelaxed(header.different_stacks, 1u) >= format::kMaxDifferences) return;
   KeepDifference(room.ours, our_count, theirs, their_count);
 }

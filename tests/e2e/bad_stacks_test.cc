@@ -95,6 +95,17 @@ TEST_P(BadStackTest, MemoryBesideAStackMayGoThatWrongInformationLedInto) {
   }
 }
 
+TEST_P(BadStackTest, AFrameIsNotFoundByARegisterThatWrongInformationGave) {
+  const Recorded run = Run("traps/realigned_beside_wrong_cfi");
+  EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending();
+  std::vector<Stack> cut;
+  for (const Stack& stack : StacksOf(run.main(), "Allocate")) {
+    if (stack.back() == kAstray) cut.push_back(stack);
+  }
+  ASSERT_EQ(cut.size(), 2);  // of four: in the handler, and not
+  for (const Stack& stack : cut) EXPECT_EQ(stack[stack.size() - 2], "Realigned");
+}
+
 TEST_P(BadStackTest, AStackSwitchedByHandEndsAtTheSwitch) {
   EXPECT_THAT(StackOfWay("executable"), ElementsAre("AllocateHere", "OnExecutableStack()", kAstray));
 }
