@@ -386,7 +386,7 @@ CallKinds KindsOfPython(const Location& location) {
 }  // namespace
 
 CallKinds KindsOfCall(const Location& location) {
-  // Of the user's own files names say nothing: /home/me/requests/sync.py talks to nobody.
+  // Of the user's own files names say nothing: a requests/sync.py of theirs talks to nobody.
   if (location.python) return location.role == FrameRole::kUser ? CallKinds() : KindsOfPython(location);
   CallKinds kinds = KindsOfFunction(location.function);
   const std::string_view library = Basename(location.module);
