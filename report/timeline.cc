@@ -76,7 +76,14 @@ TimelineView MakeTimeline(const Recording& recording, const std::optional<Timeli
                         .emulated_limit = header.emulated_limit_bytes,
                         .points = recording.timeline(),
                         .marks = {}};
-  if (now) timeline.points.push_back(*now);
+  if (now) {
+    timeline.points.push_back(*now);
+    // As in the tracer: a clock that went back stands still.
+    if (const size_t count = timeline.points.size(); count > 1) {
+      uint64_t& last = timeline.points.back().monotonic_ns;
+      last = std::max(last, timeline.points[count - 2].monotonic_ns);
+    }
+  }
   for (TimelinePoint& point : timeline.points) {
     point.monotonic_ns = after_start(point.monotonic_ns);
     timeline.end_ns = std::max(timeline.end_ns, point.monotonic_ns);

@@ -61,19 +61,28 @@ std::optional<TimelinePoint> PresentOf(const Target& target) {
                        .container_limit_bytes = memory.container.limit_bytes};
 }
 
+// Why there is no point.
+std::string WhyEmpty(const Recording& recording) {
+  const format::FileHeader& header = recording.header();
+  if ((header.flags & format::kFlagSnapshot) != 0) {
+    return "a snapshot that stands alone is of one moment; ask the recording it was made of";
+  }
+  if (header.minor < 3) {
+    return fmt::format("format {}.{} had none; record it again with this version", header.major, header.minor);
+  }
+  for (const std::string& damage : recording.damage()) {
+    if (damage.ends_with("table of timeline are not in the file")) return "the file was cut short: " + damage;
+  }
+  if ((header.state & format::kStateDiskFull) != 0) return "its disk was full before the first";
+  if ((header.state & format::kStateTableFull) != 0) return "the recording had no room for the first";
+  return header.timeline_points == 0 ? "it ended before the first" : "they are missing from the file";
+}
+
 absl::Status ShowTimeline(const TimelineFlags& flags) {
   ASSIGN_OR_RETURN(const Target target, OpenTarget(flags.target));
   const TimelineView timeline = MakeTimeline(target.recording, PresentOf(target));
   if (timeline.points.empty()) {
-    const format::FileHeader& header = target.recording.header();
-    const bool stands_alone = (header.flags & format::kFlagSnapshot) != 0;
-    return absl::NotFoundError(fmt::format(
-        "{}: has no points over time: {}", target.path,
-        stands_alone ? "a snapshot that stands alone is of one moment; ask the recording it was made of"
-        : header.minor < 3
-            ? fmt::format("format {}.{} had none; record it again with this version", header.major, header.minor)
-        : (header.state & format::kStateDiskFull) != 0 ? "its disk was full before the first"
-                                                       : "it ended before the first"));
+    return absl::NotFoundError(fmt::format("{}: has no points over time: {}", target.path, WhyEmpty(target.recording)));
   }
   RETURN_IF_ERROR(PrintAnswer(flags.csv    ? RenderTimelineCsv(timeline)
                               : flags.json ? RenderTimelineJson(timeline)

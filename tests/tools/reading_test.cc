@@ -1,6 +1,7 @@
 // The commands that read recordings: what they do with what is no recording, and what never reaches a terminal.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <string>
@@ -101,6 +102,11 @@ TEST_F(ReadingTest, ATimelineWithoutPointsSaysWhyItHasNone) {
               EndsWith("has no points over time: it ended before the first\n"));
   EXPECT_THAT(Allocline({"timeline", directory_ / "full"}).err,
               EndsWith("has no points over time: its disk was full before the first\n"));
+  builder.AddTimelinePoint({.monotonic_ns = 1, .live_bytes = 1});
+  ASSERT_TRUE(builder.WriteFile(directory_ / "cut short").ok());
+  ASSERT_EQ(truncate((directory_ / "cut short").c_str(), 2 * format::kPageBytes), 0);
+  EXPECT_THAT(Allocline({"timeline", directory_ / "cut short"}).err,
+              HasSubstr("has no points over time: the file was cut short: 48 of 48 bytes of the table of timeline"));
 }
 
 TEST_F(ReadingTest, UsageErrorsAndMissingProcessesHaveTheirCodes) {
