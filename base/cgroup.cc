@@ -370,6 +370,16 @@ Cgroup FindCgroup(int pid, const char* root) {
   return found;
 }
 
+uint64_t CgroupMembership(const char* root) {
+  LineReader lines(Path(root).Append("/proc/self/cgroup"));
+  uint64_t hash = 0;
+  for (std::string_view line; lines.Next(&line);) {
+    for (const char c : line) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;  // FNV-1a
+    hash = hash * 31 + 1;
+  }
+  return hash;
+}
+
 ContainerMemory ReadContainerMemory(const Cgroup& group) {
   if (!group.found()) return {};
   Path directory(group.directory);

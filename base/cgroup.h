@@ -65,6 +65,8 @@ struct ContainerParts {
 
 // `pid` 0 is the calling process. `root` stands before /proc and every mount point (tests).
 Cgroup FindCgroup(int pid, const char* root = "");
+// Changes when the calling process is moved to another group. One small file is read. 0: it cannot be read.
+uint64_t CgroupMembership(const char* root = "");
 ContainerMemory ReadContainerMemory(const Cgroup& group);
 ContainerParts ReadContainerParts(const Cgroup& group);
 // How often the kernel has killed a process of this very group because it was full; false if the kernel does not say.

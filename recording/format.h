@@ -212,7 +212,8 @@ struct FileHeader {
   char directory[256];          // the working directory at the start, NUL-terminated: relative file names are from here
   // --- the container and its limit (1.3)
   uint64_t emulated_limit_bytes;  // ALLOCLINE_LIMIT: stands for the limit of a container; 0: none
-  uint64_t oom_kills_at_start;    // how often the kernel had killed in the cgroup; kNotCounted: it does not say
+  uint64_t oom_kills_at_start;    // how often the kernel had killed in the cgroup when the process came to be in it;
+                                  // kNotCounted: it does not say
   uint64_t failed_allocations;    // atomic: calls that asked for memory and were given none
   uint64_t failed_bytes;          // atomic: what the last of them asked for
   uint64_t too_large_requests;    // atomic: calls that asked for more than was left of the limit
@@ -225,7 +226,8 @@ struct FileHeader {
   uint32_t container_version;     // of the cgroup that charges the process: 1, 2; 0 = none found
   uint32_t reserved1;
   uint8_t ladder[kMaxRungs];  // percents of the limit at which snapshots are taken, rising; ended by 0 unless full
-  char container_path[256];   // the cgroup's directory, NUL-terminated; "" if unknown, or longer
+  char container_path[256];  // the cgroup's directory, NUL-terminated; "" if unknown, or longer. Changes if the process
+                             // is moved
 };
 static_assert(sizeof(FileHeader) <= kHeaderBytes);
 static_assert(offsetof(FileHeader, pid) == 32);

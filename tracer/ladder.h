@@ -35,6 +35,10 @@ class Ladder {
 
   // Percents, rising, ended by 0 unless full. `with_top`: the limit itself is a rung too.
   void Init(const uint8_t (&percents)[format::kMaxRungs], bool with_top, uint64_t start_ns);
+  // The process is in another group now: whatever it is at there, no rung of it has been told.
+  void StartOver() {
+    for (Rung& rung : rungs_) rung.passed = false;
+  }
   // In a forked child: its first reading is one at a start.
   void InitAfterFork(uint64_t start_ns);
 

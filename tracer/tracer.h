@@ -329,6 +329,8 @@ class Tracer {
 
   // --- the container and its limit (tracer_limit.cc)
   void StartWatching();
+  void EnterCgroup();
+  void FollowCgroup(uint64_t now);
   void NoteGrowth(ThreadState* state, int64_t live, int64_t share);
   bool SampleIsDue(int64_t live, int64_t share) const;
   uint32_t ReadFigures();
@@ -520,6 +522,7 @@ class Tracer {
   std::atomic<uint64_t> mapped_{0};  // by the program itself, since the last sample
   // Used by the thread that made `sampling_` true.
   Cgroup cgroup_;
+  uint64_t membership_ = 0, membership_read_ns_ = 0;  // of cgroup_: it may change while the process runs
   Timeline timeline_;
   Ladder ladder_;
   RareSnapshots failed_{}, too_large_{};

@@ -66,15 +66,36 @@ uint64_t ReadResidentBytes(uint64_t unknown) {
 
 void Tracer::StartWatching() {
   FileHeader& header = recording_.header();
-  cgroup_ = FindCgroup(0);
+  membership_ = CgroupMembership();
+  membership_read_ns_ = MonotonicNow();
+  EnterCgroup();
   header.emulated_limit_bytes = settings_->limit;
+  memcpy(header.ladder, settings_->ladder, sizeof header.ladder);
+  ladder_.Init(settings_->ladder, settings_->limit != 0, header.start_monotonic_ns);
+  header.container_limit_bytes = ReadContainerMemory(cgroup_).limit_bytes;
+}
+
+// Finds the group that the process is in. What the header says of it changes with it, so that who reads of a kill looks
+// for it where it is counted.
+void Tracer::EnterCgroup() {
+  FileHeader& header = recording_.header();
+  cgroup_ = FindCgroup(0);
   header.container_version = static_cast<uint32_t>(cgroup_.version);
   Text path(header.container_path);
   if (path.Add(cgroup_.directory).truncated()) header.container_path[0] = '\0';
   if (!ReadOomKills(cgroup_, &header.oom_kills_at_start)) header.oom_kills_at_start = format::kNotCounted;
-  memcpy(header.ladder, settings_->ladder, sizeof header.ladder);
-  ladder_.Init(settings_->ladder, settings_->limit != 0, header.start_monotonic_ns);
-  header.container_limit_bytes = ReadContainerMemory(cgroup_).limit_bytes;
+}
+
+// A process may be moved to another group, by a supervisor that starts it first and confines it then. Looked at once a
+// second at the most.
+void Tracer::FollowCgroup(uint64_t now) {
+  if (!Passed(now, membership_read_ns_, kSecondNs)) return;
+  membership_read_ns_ = now;
+  const uint64_t membership = CgroupMembership();
+  if (membership == membership_ || membership == 0) return;
+  membership_ = membership;
+  EnterCgroup();
+  ladder_.StartOver();
 }
 
 // ---------------------------------------------------------------- when
@@ -131,6 +152,7 @@ uint32_t Tracer::ReadFigures() {
   FileHeader& header = recording_.header();
   const auto live = static_cast<int64_t>(LoadRelaxed(header.live_bytes));
   const uint64_t rss = ReadResidentBytes(LoadRelaxed(header.rss_bytes));
+  FollowCgroup(CoarseMonotonicNow());
   const ContainerMemory container = ReadContainerMemory(cgroup_);
   const uint64_t now = MonotonicNow();
   StoreRelaxed(header.rss_bytes, rss);

@@ -19,19 +19,20 @@ namespace allocline::testing {
 
 class MemoryCgroup {
  public:
-  explicit MemoryCgroup(uint64_t limit) {
+  // `name`: of one beside others of this test.
+  explicit MemoryCgroup(uint64_t limit, const std::string& name = "") {
     const Cgroup own = FindCgroup(0);
     if (own.version != CgroupVersion::kV1) {
       why_not_ = "needs a memory cgroup of version 1";
       return;
     }
-    directory_ = std::string(own.directory) + "/allocline-test-" + std::to_string(getpid());
+    directory_ = std::string(own.directory) + "/allocline-test-" + std::to_string(getpid()) + name;
     if (mkdir(directory_.c_str(), 0755) != 0) {
       why_not_ = "needs to make a cgroup: " + directory_ + ": " + strerror(errno);
       directory_.clear();
       return;
     }
-    std::ofstream(directory_ + "/memory.limit_in_bytes") << limit;
+    SetLimit(limit);
   }
   ~MemoryCgroup() {
     if (!directory_.empty()) rmdir(directory_.c_str());
@@ -42,6 +43,9 @@ class MemoryCgroup {
   // Empty where there is one.
   const std::string& why_not() const { return why_not_; }
   const std::string& directory() const { return directory_; }
+  void SetLimit(uint64_t limit) const { std::ofstream(directory_ + "/memory.limit_in_bytes") << limit; }
+  // Moves a process of any group.
+  void Take(pid_t pid) const { std::ofstream(directory_ + "/cgroup.procs") << pid; }
   // For Command::in_child.
   std::function<void()> Enters() const {
     return [procs = directory_ + "/cgroup.procs"] {

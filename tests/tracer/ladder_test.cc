@@ -51,6 +51,14 @@ class LadderTest : public testing::Test {
 
 // ---------------------------------------------------------------- which
 
+TEST_F(LadderTest, InAnotherGroupEachRungIsPassedAnewAlsoIfItIsFullAlready) {
+  At(10);
+  EXPECT_THAT(At(190), ElementsAre(50, 70));
+  ladder_.StartOver();
+  EXPECT_THAT(At(100, 128 * kMebibyte), ElementsAre(50, 70));
+  EXPECT_THAT(At(110, 128 * kMebibyte), ElementsAre(80));
+}
+
 TEST_F(LadderTest, EachRungIsPassedOnceOnTheWayUp) {
   EXPECT_THAT(At(10), IsEmpty());
   EXPECT_THAT(At(127), IsEmpty());
