@@ -42,7 +42,7 @@ GroupId GroupIndex::Intern(const Name& name, Example example) {
 std::vector<GroupId> GroupIndex::Add(const StackTable& stacks) {
   if (by_ == GroupBy::kTraceback) return AddStacks(stacks);
   std::vector<GroupId> groups;
-  if (by_ == GroupBy::kThread) {
+  if (by_ == GroupBy::kThread || by_ == GroupBy::kProcess) {
     for (uint32_t i = 0; i < stacks.threads().size(); ++i) {
       const ProfileThread& thread = stacks.threads()[i];
       // Within one run two threads of one name are two groups, told apart by their place in the recording.
@@ -79,7 +79,7 @@ std::vector<GroupId> GroupIndex::AddStacks(const StackTable& stacks) {
 Group GroupIndex::Describe(GroupId group) const {
   const Example& example = examples_[group];
   Group described{.by = by_, .stacks = example.stacks};
-  if (by_ == GroupBy::kThread) {
+  if (by_ == GroupBy::kThread || by_ == GroupBy::kProcess) {
     described.thread = example.id;
     described.frame = {.file = names_[group].text, .is_file = false};
     return described;

@@ -41,6 +41,10 @@ Json GroupJson(const Group& group) {
       json["threads_served"] = group.stacks->threads()[group.thread].threads_served;
       return json;
     }
+    case GroupBy::kProcess: {
+      const ProfileThread& process = group.stacks->threads()[group.thread];
+      return {{"name", TextJson(frame.file)}, {"program", TextJson(process.name)}, {"pid", process.tid}};
+    }
     case GroupBy::kTraceback: {
       const StackTable& stacks = *group.stacks;
       Json frames = Json::array();

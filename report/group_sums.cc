@@ -79,12 +79,16 @@ void SumCumulative(const Profile& profile, const std::vector<GroupId>& groups, b
 }  // namespace
 
 absl::Status CheckOptions(const Profile& profile, const StatisticsOptions& options) {
-  if (options.cumulative && (options.by == GroupBy::kTraceback || options.by == GroupBy::kThread)) {
+  if (options.cumulative &&
+      (options.by == GroupBy::kTraceback || options.by == GroupBy::kThread || options.by == GroupBy::kProcess)) {
     return absl::InvalidArgumentError(
         fmt::format("cumulative mode cannot by used with key type '{}'", GroupByName(options.by)));
   }
   if (options.by == GroupBy::kThread && !profile.summary().by_thread) {
     return absl::FailedPreconditionError("the profile was not split by thread when it was loaded");
+  }
+  if (options.by == GroupBy::kProcess && !profile.summary().by_process) {
+    return absl::FailedPreconditionError("the profile is of one process, and not the sum of several");
   }
   return absl::OkStatus();
 }
@@ -99,9 +103,8 @@ std::vector<GroupSum> SumGroups(const Profile& profile, const std::vector<GroupI
   const std::vector<StackNode>& nodes = profile.stacks().nodes();
   for (const Site& site : profile.sites()) {
     StackId frame = options.line_of == LineOf::kUser ? nodes[site.stack].user : site.stack;
-    uint32_t id = options.by == GroupBy::kThread      ? site.thread
-                  : options.by == GroupBy::kTraceback ? site.stack
-                                                      : nodes[frame].location;
+    const bool by_owner = options.by == GroupBy::kThread || options.by == GroupBy::kProcess;
+    uint32_t id = by_owner ? site.thread : options.by == GroupBy::kTraceback ? site.stack : nodes[frame].location;
     AddTo(sums[groups[id]], SumOf(site));
   }
   return sums;

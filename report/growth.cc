@@ -94,6 +94,9 @@ double CostOf(const Verdict& verdict, double checkpoints_ahead) {
 
 absl::StatusOr<Growth> ComputeGrowth(const Recording& recording, const Profile& profile, const SiteMap& sites,
                                      const GrowthOptions& options) {
+  if (options.by == GroupBy::kProcess) {
+    return absl::InvalidArgumentError("growth is told of one recording at a time: there is no process to tell it by");
+  }
   if (options.by == GroupBy::kThread) {
     return absl::InvalidArgumentError("a snapshot is a sum over threads: growth cannot be told by thread");
   }

@@ -25,7 +25,7 @@
 namespace allocline {
 
 struct GrowthOptions {
-  GroupBy by = GroupBy::kLine;  // not kThread: a snapshot is a sum over threads
+  GroupBy by = GroupBy::kLine;  // not kThread: a snapshot is a sum over threads; not kProcess
   LineOf line_of = LineOf::kUser;
   std::vector<Filter> domains, filters;  // a block is kept if any of the domains' matches, or there is none, and then
                                          // the others decide

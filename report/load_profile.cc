@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "recording/sampling.h"
 #include "report/frame_resolver.h"
+#include "report/inherited.h"
 #include "report/profile_builder.h"
 #include "report/thread_split.h"
 
@@ -32,6 +33,8 @@ class ProfileLoader {
     counters_ = options_.at_peak    ? recording_.CountersAtPeak()
                 : options_.snapshot ? recording_.CountersAt(*options_.snapshot)
                                     : recording_.Counters();
+    if (options_.without_inherited) inherited_ = TakeOffInherited(recording_, &counters_);
+    if (!options_.sites.empty()) KeepOnly(options_.sites);
     ResolveFrames();
     BuildStacks();
     FillSummary();
@@ -67,6 +70,14 @@ class ProfileLoader {
   NodeId NodeOf(SiteId site) const {
     NodeId node = recording_.sites()[site];
     return node < recording_.nodes().size() ? node : 0;
+  }
+
+  void KeepOnly(const std::vector<SiteId>& sites) {
+    std::vector<SiteCounters> kept(counters_.size());
+    for (const SiteId site : sites) {
+      if (site < kept.size()) kept[site] = counters_[site];
+    }
+    counters_ = std::move(kept);
   }
 
   // Only frames that a site in use needs are worth resolving.
@@ -295,6 +306,8 @@ class ProfileLoader {
       summary.overflow_bytes = counters_[format::kOverflowSite].live_bytes();
     }
     FillPython(&summary);
+    summary.inherited_bytes = inherited_.live_bytes();
+    summary.inherited_blocks = inherited_.live_blocks();
     summary.damage = recording_.damage();
   }
 
@@ -334,6 +347,7 @@ class ProfileLoader {
   FrameResolver resolver_;
   SiteMap* const site_map_;             // or null
   std::vector<SiteCounters> counters_;  // index: SiteId
+  SiteCounters inherited_;              // what was taken off them
   std::vector<BuiltNode> built_;        // index: NodeId
   std::vector<NodeId> path_;            // scratch of BuildNode
 };
@@ -355,6 +369,11 @@ absl::StatusOr<Profile> LoadProfile(const Recording& recording, Symbolizer* symb
                                              recording.snapshots().size(), *options.snapshot));
   }
   if (options.at_peak) RETURN_IF_ERROR(CheckPeakCopy(recording));
+  if (options.without_inherited && options.by_thread) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: what a process inherited is of no thread: split one recording by thread, or add up several",
+                    recording.path()));
+  }
   if ((options.snapshot || options.at_peak) && options.by_thread) {
     return absl::InvalidArgumentError(fmt::format(
         "{}: a snapshot is a sum over threads; only the end of the recording, without @LABEL, can be split by thread",

@@ -24,6 +24,8 @@ struct LoadProfileOptions {
   std::optional<size_t> snapshot;  // index into Recording::snapshots(); without: the end of the recording
   bool at_peak = false;            // what was live at the peak; then without `snapshot`
   bool by_thread = false;          // split sites by thread (thread_split.h); not possible at a snapshot
+  bool without_inherited = false;  // take off what a fork had from its parent (inherited.h); not by thread
+  std::vector<SiteId> sites;       // only these, if there are any: naming what holds most costs less than naming all
   UserLineOptions user_line;       // what LoadProfile fills in is taken from the recording
 };
 

@@ -53,9 +53,18 @@ void AddStateNotes(const ProfileSummary& summary, std::vector<std::string>* note
   if (summary.state & format::kStateNoUnwinder) {
     notes->push_back("libunwind was not found: every stack has one frame, the caller of the allocator");
   }
-  if (summary.flags & format::kFlagForked) {
+  if ((summary.flags & format::kFlagForked) && summary.inherited_bytes == 0 && summary.inherited_blocks == 0) {
     notes->push_back(fmt::format("pid {} began as a fork: what was live in its parent then is counted", summary.pid));
   }
+}
+
+void AddInheritedNote(const ProfileSummary& summary, std::vector<std::string>* notes) {
+  if (summary.inherited_bytes == 0 && summary.inherited_blocks == 0) return;
+  notes->push_back(fmt::format(
+      "{} in {} that processes have from the one they were forked from count once, there: pages are shared until they "
+      "are written to",
+      Bytes(static_cast<uint64_t>(std::max<int64_t>(summary.inherited_bytes, 0))),
+      CountText(summary.inherited_blocks, "block")));
 }
 
 void AddPeakNote(const ProfileSummary& summary, std::vector<std::string>* notes) {
@@ -150,6 +159,7 @@ std::vector<std::string> NotesOf(const ProfileSummary& summary) {
     notes.push_back(fmt::format("the recording is damaged: {}", Printable(damage)));
   }
   AddStateNotes(summary, &notes);
+  AddInheritedNote(summary, &notes);
   AddPeakNote(summary, &notes);
   AddBudgetNotes(summary, &notes);
   AddWithoutStackNote(summary, &notes);

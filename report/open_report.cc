@@ -48,7 +48,9 @@ absl::StatusOr<Profile> LoadReport(const Recording& recording, const std::option
   const LoadProfileOptions load{.snapshot = moment.snapshot,
                                 .at_peak = moment.at_peak,
                                 .by_thread = options.by_thread,
+                                .without_inherited = options.without_inherited,
                                 .user_line = options.user_line};
+  if (options.shared_symbolizer != nullptr) return LoadProfile(recording, options.shared_symbolizer, load, sites);
   Symbolizer symbolizer(options.symbolizer);
   return LoadProfile(recording, &symbolizer, load, sites);
 }

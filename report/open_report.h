@@ -40,6 +40,9 @@ struct OpenReportOptions {
   SymbolizerOptions symbolizer;
   UserLineOptions user_line;
   bool by_thread = false;
+  bool without_inherited = false;  // as in LoadProfileOptions
+  // Instead of one that is made of `symbolizer`: for recordings that share their modules.
+  Symbolizer* shared_symbolizer = nullptr;
 };
 struct OpenedReport {
   Recording recording;

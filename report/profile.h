@@ -125,6 +125,7 @@ class StackTable {
  private:
   friend class ProfileBuilder;
   friend class StackCutter;  // frame_limit.cc
+  friend class StackMerger;  // merge_profiles.cc
   std::vector<Location> locations_;
   std::vector<StackNode> nodes_;
   std::vector<ProfileThread> threads_;
@@ -135,7 +136,7 @@ class StackTable {
 struct Site {
   StackId stack = kRootStack;
   uint32_t domain = 0;                         // format::kDomainMalloc, ...
-  uint32_t thread = 0;                         // index into StackTable::threads() if split by thread, else 0
+  uint32_t thread = 0;                         // index into StackTable::threads() if split by thread or process, else 0
   int64_t live_bytes = 0, live_blocks = 0;     // negative only where format::kOverflowSite mixes frees in
   uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated
   double variance = 0;                         // of live_bytes, as far as they are an estimate (recording/sampling.h)
@@ -164,6 +165,17 @@ struct DomainSum {
   double variance = 0;
 };
 
+// One of the processes that a profile is the sum of.
+struct ProcessShare {
+  std::string recording, program;
+  uint32_t pid = 0;
+  std::optional<std::string> label;
+  bool at_peak = false, running = false, exited = false;
+  int64_t live_bytes = 0, live_blocks = 0;            // what it adds to the sum
+  int64_t inherited_bytes = 0, inherited_blocks = 0;  // live in it, too, and counted in the process it was forked from
+  uint64_t peak_bytes = 0, rss_bytes = 0, pss_bytes = 0;
+};
+
 // What a report says before its first line.
 struct ProfileSummary {
   std::string recording;             // path it was opened by
@@ -185,6 +197,7 @@ struct ProfileSummary {
   uint64_t peak_bytes = 0;
   uint64_t peak_slack_bytes = 0;  // the true peak is at most this much higher
   uint64_t rss_bytes = 0;         // 0 = not known
+  uint64_t pss_bytes = 0;  // proportional set size: pages that processes share are divided among them. 0 = not known
   uint64_t container_usage_bytes = 0;
   uint64_t container_limit_bytes = 0;
   uint64_t rows = format::kRowsNotGiven;
@@ -206,10 +219,15 @@ struct ProfileSummary {
   uint64_t python_arena_bytes = 0;  // what pymalloc holds; 0 = not known of this moment
   int64_t python_small_bytes = 0;   // live in it, as requested
   int64_t overflow_bytes = 0;       // live bytes charged to format::kOverflowSite
+  // Taken off: what a forked process had from its parent, and still has (inherited.h).
+  int64_t inherited_bytes = 0, inherited_blocks = 0;
   bool by_thread = false;
   int64_t shared_bytes = 0;  // by thread: live bytes of sites where the split is an estimate
   std::vector<ModuleProblem> problems;
   std::vector<std::string> damage;  // what the reader says is missing from the file
+  // Of several processes (merge_profiles.h): figures above are sums, and what cannot be summed is of the largest.
+  bool by_process = false;
+  std::vector<ProcessShare> processes;
 };
 
 class Profile {

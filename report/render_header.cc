@@ -27,7 +27,28 @@ std::string BytesWithChange(Integer bytes, const Integer* old) {
                      SignedSizeText(static_cast<double>(bytes) - static_cast<double>(*old)));
 }
 
+// "7 processes: python3 x6, sh"
+std::string ProcessesText(const ProfileSummary& summary) {
+  std::vector<std::pair<std::string_view, size_t>> programs;
+  for (const ProcessShare& process : summary.processes) {
+    const std::string_view name = Basename(process.program);
+    const auto known = std::ranges::find(programs, name, [](const auto& program) { return program.first; });
+    if (known == programs.end()) {
+      programs.emplace_back(name, 1);
+    } else {
+      ++known->second;
+    }
+  }
+  std::string text = fmt::format("{} processes: ", summary.processes.size());
+  for (const auto& [name, count] : programs) {
+    text += fmt::format("{}{}{}", text.ends_with(": ") ? "" : ", ", Printable(name.empty() ? "<unknown>" : name),
+                        count == 1 ? "" : fmt::format(" x{}", count));
+  }
+  return text;
+}
+
 std::string ProcessText(const ProfileSummary& summary) {
+  if (summary.processes.size() > 1) return ProcessesText(summary);
   std::string_view name = Basename(summary.program);
   std::string text = fmt::format("{} (pid {})", Printable(name.empty() ? "<unknown>" : name), summary.pid);
   if (summary.label) text += fmt::format(", snapshot \"{}\"", Printable(*summary.label));
@@ -47,7 +68,9 @@ std::string TracedText(const ProfileSummary& summary, const ProfileSummary* old)
       fmt::format("traced:   live {} in ", BytesWithChange(summary.live_bytes, old ? &old->live_bytes : nullptr));
   text += old == nullptr ? CountText(summary.live_blocks, "block")
                          : fmt::format("{} ({:+}) blocks", summary.live_blocks, summary.live_blocks - old->live_blocks);
-  text += fmt::format(", peak {}", BytesWithChange(summary.peak_bytes, old ? &old->peak_bytes : nullptr));
+  const bool is_sum = summary.processes.size() > 1;
+  text += fmt::format(", {} {}", is_sum ? "peaks add up to" : "peak",
+                      BytesWithChange(summary.peak_bytes, old ? &old->peak_bytes : nullptr));
   if (summary.peak_slack_bytes > 0) text += fmt::format(" (or up to {} more)", SizeText(summary.peak_slack_bytes));
   return text + "\n";
 }
@@ -111,6 +134,10 @@ std::string ModeLines(const ProfileSummary& summary, const ProfileSummary* old) 
 std::string MemoryText(const ProfileSummary& summary, const ProfileSummary* old) {
   std::string text = "memory:   RSS ";
   text += summary.rss_bytes == 0 ? "not known" : BytesWithChange(summary.rss_bytes, old ? &old->rss_bytes : nullptr);
+  if (summary.processes.size() > 1 && summary.rss_bytes != 0) {
+    text += summary.pss_bytes == 0 ? " (pages that processes share count in each)"
+                                   : fmt::format(" ({} with shared pages counted once)", SizeText(summary.pss_bytes));
+  }
   if (summary.container_usage_bytes > 0) {
     text +=
         ", container " + BytesWithChange(summary.container_usage_bytes, old ? &old->container_usage_bytes : nullptr);

@@ -20,10 +20,10 @@ struct Key {
   GroupBy by;
 };
 // The first name of a key is the one messages use; tracemalloc's names stand beside ours.
-constexpr Key kKeys[] = {{"line", GroupBy::kLine},         {"lineno", GroupBy::kLine},
-                         {"function", GroupBy::kFunction}, {"file", GroupBy::kFile},
-                         {"filename", GroupBy::kFile},     {"module", GroupBy::kModule},
-                         {"thread", GroupBy::kThread},     {"traceback", GroupBy::kTraceback}};
+constexpr Key kKeys[] = {
+    {"line", GroupBy::kLine},     {"lineno", GroupBy::kLine},     {"function", GroupBy::kFunction},
+    {"file", GroupBy::kFile},     {"filename", GroupBy::kFile},   {"module", GroupBy::kModule},
+    {"thread", GroupBy::kThread}, {"process", GroupBy::kProcess}, {"traceback", GroupBy::kTraceback}};
 
 // What a statistic is sorted by, compared as a tuple: the requested key, then tracemalloc's three.
 struct SortKey {
@@ -135,6 +135,7 @@ std::string Str(const Group& group) {
       return std::string(group.frame.function.empty() ? group.frame.file : group.frame.function);
     case GroupBy::kModule:
     case GroupBy::kThread:
+    case GroupBy::kProcess:
       return std::string(group.frame.file);
     default:
       return Str(group.frame);

@@ -19,9 +19,9 @@
 
 namespace allocline {
 
-enum class GroupBy { kLine, kFunction, kFile, kModule, kThread, kTraceback };
+enum class GroupBy { kLine, kFunction, kFile, kModule, kThread, kProcess, kTraceback };
 
-// "line" or "lineno", "function", "file" or "filename", "module", "thread", "traceback"; else the error
+// "line" or "lineno", "function", "file" or "filename", "module", "thread", "process", "traceback"; else the error
 // "unknown key_type: 'x'".
 absl::StatusOr<GroupBy> ParseGroupBy(std::string_view name);
 std::string_view GroupByName(GroupBy by);
@@ -36,10 +36,10 @@ inline double ErrorBound(double variance) { return 1.96 * std::sqrt(variance); }
 struct Group {
   GroupBy by = GroupBy::kLine;
   // kLine: file and line; kFile, kModule: line 0; kFunction: `function`; kTraceback: the *oldest* frame (what Python
-  // prints); kThread: `file` is the thread's label. Fields that do not define the group hold an example from it.
+  // prints); kThread, kProcess: `file` is the label. Fields that do not define the group hold an example from it.
   Frame frame;
   StackId stack = kRootStack;  // kTraceback: one of its stacks, all of which have equal frames
-  uint32_t thread = 0;         // kThread
+  uint32_t thread = 0;         // kThread, kProcess
   const StackTable* stacks = nullptr;
 
   // All frames, oldest first: one frame unless by traceback.
@@ -72,7 +72,7 @@ struct StatisticsOptions {
 
 // Sorted by (size, count, traceback), descending; other sort keys come before these.
 // Errors: InvalidArgument for cumulative by thread or traceback ("cumulative mode cannot by used with key type ..."),
-// FailedPrecondition for kThread when the profile was not split by thread.
+// FailedPrecondition for kThread when the profile was not split by thread, for kProcess when it was not merged.
 absl::StatusOr<std::vector<Statistic>> ComputeStatistics(const Profile& profile, const StatisticsOptions& options);
 
 // tracemalloc's call: innermost frames, `key_type` one of its three or ours.

@@ -47,6 +47,29 @@ Json ModeJson(const ProfileSummary& summary) {
           {"tracer_budget_bytes", KnownOrNull(summary.tracer_budget_bytes)}};
 }
 
+// Null where the profile is of one process.
+Json ProcessesJson(const ProfileSummary& summary) {
+  if (!summary.by_process) return nullptr;
+  Json processes = Json::array();
+  for (const ProcessShare& process : summary.processes) {
+    processes.push_back({{"recording", TextJson(process.recording)},
+                         {"program", TextJson(process.program)},
+                         {"pid", process.pid},
+                         {"label", process.label ? TextJson(*process.label) : Json(nullptr)},
+                         {"at_peak", process.at_peak},
+                         {"running", process.running},
+                         {"exited", process.exited},
+                         {"live_bytes", process.live_bytes},
+                         {"live_blocks", process.live_blocks},
+                         {"inherited_bytes", process.inherited_bytes},
+                         {"inherited_blocks", process.inherited_blocks},
+                         {"peak_bytes", process.peak_bytes},
+                         {"rss_bytes", KnownOrNull(process.rss_bytes)},
+                         {"pss_bytes", KnownOrNull(process.pss_bytes)}});
+  }
+  return processes;
+}
+
 }  // namespace
 
 Json PythonJson(const ProfileSummary& summary) {
@@ -143,6 +166,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
       {"python", PythonJson(summary)},
       {"memory",
        {{"rss_bytes", KnownOrNull(summary.rss_bytes)},
+        {"pss_bytes", KnownOrNull(summary.pss_bytes)},
         {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
         {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
         {"tracer_bytes", summary.tracer_bytes}}},
@@ -157,6 +181,8 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
       {"dropped", DropsJson(summary)},
       {"overflow_bytes", summary.overflow_bytes},
       {"shared_bytes", summary.by_thread ? Json(summary.shared_bytes) : Json(nullptr)},
+      {"inherited_bytes", summary.inherited_bytes},
+      {"processes", ProcessesJson(summary)},
       {"notes", std::move(notes)},
   };
 }

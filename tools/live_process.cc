@@ -180,6 +180,16 @@ ProcessMemory ReadProcessMemory(pid_t pid) {
   return {.rss_bytes = pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE)), .container = ReadContainerMemory(pid)};
 }
 
+uint64_t ReadProportionalBytes(pid_t pid) {
+  std::ifstream rollup(fmt::format("/proc/{}/smaps_rollup", pid));
+  for (std::string line; std::getline(rollup, line);) {
+    if (!line.starts_with("Pss:")) continue;
+    std::string_view rest = std::string_view(line).substr(4);
+    return ParseNumber<uint64_t>(TakeWord(&rest)).value_or(0) << 10;
+  }
+  return 0;
+}
+
 std::optional<uint64_t> ProcessStartTicks(pid_t pid) {
   const std::string text = ReadText(fmt::format("/proc/{}/stat", pid));
   const size_t name_end = text.rfind(')');  // the name may hold spaces and parentheses

@@ -31,6 +31,10 @@ struct ProcessMemory {
 };
 ProcessMemory ReadProcessMemory(pid_t pid);
 
+// What the process holds if each page is divided among those that share it. The kernel walks its page tables for that:
+// some milliseconds per GiB. 0: not known.
+uint64_t ReadProportionalBytes(pid_t pid);
+
 // Field 22 of /proc/PID/stat: tells a process from a later one of its number.
 std::optional<uint64_t> ProcessStartTicks(pid_t pid);
 

@@ -49,7 +49,7 @@ absl::StatusOr<OpenReportOptions> SymbolFlags::Parse() const {
 constexpr char kViewGroup[] = "What is shown";
 
 void ViewFlags::AddSelectionTo(CLI::App& app) {
-  app.add_option("--by", by, "group blocks by line, function, file, module, thread or traceback")
+  app.add_option("--by", by, "group blocks by line, function, file, module, thread, process or traceback")
       ->type_name("KEY")
       ->group(kViewGroup)
       ->capture_default_str();
@@ -91,14 +91,18 @@ absl::StatusOr<View> View::Parse(const ViewFlags& flags) {
   View view;
   const absl::StatusOr<GroupBy> by = ParseGroupBy(flags.by);
   if (!by.ok()) {
-    return usage_error(fmt::format("--by {}: expected line, function, file, module, thread or traceback", flags.by));
+    return usage_error(
+        fmt::format("--by {}: expected line, function, file, module, thread, process or traceback", flags.by));
+  }
+  if (*by == GroupBy::kProcess && !flags.takes_processes) {
+    return usage_error("--by process: this command is about one process; `allocline top` adds up several");
   }
   const absl::StatusOr<SortBy> sort = ParseSortBy(flags.sort);
   if (!sort.ok()) return usage_error(fmt::format("--sort {}: expected size, count, average or total", flags.sort));
   if (flags.format != "text" && flags.format != "tracemalloc") {
     return usage_error(fmt::format("--format {}: expected text or tracemalloc", flags.format));
   }
-  if (flags.cumulative && (*by == GroupBy::kThread || *by == GroupBy::kTraceback)) {
+  if (flags.cumulative && (*by == GroupBy::kThread || *by == GroupBy::kProcess || *by == GroupBy::kTraceback)) {
     return usage_error(fmt::format("--cumulative charges every frame of a stack; by {} there is only one", flags.by));
   }
   if (flags.once && !flags.cumulative) return usage_error("--once says how --cumulative counts: give both");

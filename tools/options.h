@@ -35,6 +35,7 @@ struct ViewFlags {
   std::vector<std::string> filters, domains;
   size_t limit = 10;
   std::optional<int64_t> frames;
+  bool takes_processes = false;  // --by process, of a command that adds up several
 
   void AddTo(CLI::App& app);
   // Those alone that say which blocks are looked at, and what they are grouped by.

@@ -4,9 +4,12 @@
 #include <sys/stat.h>
 
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "base/clock.h"
+#include "report/inherited.h"
+#include "report/merge_profiles.h"
 #include "tools/command.h"
 #include "tools/live_process.h"
 #include "tools/progress_bar.h"
@@ -80,6 +83,27 @@ Checkpoint PresentOf(const ProfileSummary& summary) {
           .container_usage_bytes = summary.container_usage_bytes,
           .container_limit_bytes = summary.container_limit_bytes,
           .rows = format::kRowsNotGiven};
+}
+
+absl::StatusOr<Profile> LoadTargets(std::span<const Target> targets, const OpenReportOptions& options) {
+  std::vector<const format::FileHeader*> headers;
+  for (const Target& target : targets) headers.push_back(&target.recording.header());
+  const std::vector<std::optional<size_t>> parents = FindParents(headers);
+  std::vector<Profile> profiles;
+  Symbolizer symbolizer(options.symbolizer);
+  for (size_t i = 0; i < targets.size(); ++i) {
+    OpenReportOptions of_one = options;
+    of_one.without_inherited = parents[i].has_value();
+    of_one.shared_symbolizer = &symbolizer;
+    ASSIGN_OR_RETURN(Profile profile, LoadTarget(targets[i], of_one));
+    if (targets[i].process && !targets[i].label) {
+      ProfileSummary summary = profile.summary();
+      summary.pss_bytes = ReadProportionalBytes(*targets[i].process);
+      profile = std::move(profile).WithSummary(std::move(summary));
+    }
+    profiles.push_back(std::move(profile));
+  }
+  return MergeProfiles(profiles);
 }
 
 size_t CountFrames(const Recording& recording) {

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -33,6 +34,9 @@ absl::StatusOr<Target> OpenTarget(std::string_view text);
 // The target as a profile, at its label or as it is now; of a running process, with the kernel's present figures. A
 // progress bar shows up on a terminal when symbols take long. `sites` as in LoadProfile.
 absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options, SiteMap* sites = nullptr);
+
+// Several, added up (merge_profiles.h). What a process has from another of them that forked it is taken off.
+absl::StatusOr<Profile> LoadTargets(std::span<const Target> targets, const OpenReportOptions& options);
 
 // Ends a command that has shown what can be read: an error (kUnreadable) if that was not the whole recording. While its
 // process runs, what looks like damage may be a moment of its work.
