@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 
 #include "base/clock.h"
 #include "base/ladder_text.h"
@@ -22,6 +23,7 @@
 #include "tools/options.h"
 #include "tools/program_check.h"
 #include "tools/run_summary.h"
+#include "tools/run_watch.h"
 #include "tools/signal_relay.h"
 #include "tools/tracer_setup.h"
 #include "tools/verification.h"
@@ -38,6 +40,7 @@ struct RunFlags {
   std::string sample, tracer_memory;  // empty: not asked for
   std::string ladder, limit;          // the same
   std::string limit_action = "kill";
+  std::string log = "none";
   SummaryFlags summary;
 };
 
@@ -96,9 +99,9 @@ int Execute(const std::string& file, Arguments arguments, std::vector<std::strin
   return errno;
 }
 
-// Runs `file` to its end. An error means that it could not be executed at all.
+// Runs `file` to its end. An error means that it could not be executed at all. `watch` may be null.
 absl::StatusOr<ChildEnd> RunProgram(const std::string& file, const Arguments& arguments,
-                                    const std::vector<std::string>& environment, SignalRelay& relay) {
+                                    const std::vector<std::string>& environment, SignalRelay& relay, RunWatch* watch) {
   // Closes by itself when the program begins; before that, it carries the errno of a failure.
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return WithExitCode(ExitCode::kRunFailed, absl::ErrnoToStatus(errno, "pipe"));
@@ -115,7 +118,8 @@ absl::StatusOr<ChildEnd> RunProgram(const std::string& file, const Arguments& ar
   to_parent.reset();
   int error = 0;
   const bool failed = read(from_child.get(), &error, sizeof error) == static_cast<ssize_t>(sizeof error);
-  const ChildEnd end = relay.WaitFor(child);
+  const SignalRelay::Meanwhile look = [watch] { return watch->Look(); };
+  const ChildEnd end = relay.WaitFor(child, watch != nullptr && !failed ? look : nullptr);
   if (!failed) return end;
   return error == ENOENT  // the file is there (we found it), so what is missing is what it asks for
              ? WithExitCode(ExitCode::kProgramNotFound,
@@ -212,14 +216,24 @@ absl::StatusOr<int> Run(const RunFlags& flags) {
                                    .kill_at_limit = flags.limit_action == "kill",
                                    .sample_interval = sample_interval};
 
+  std::optional<RunWatch> watch;
+  if (flags.log != "none") {
+    watch.emplace(RunWatch::Settings{
+        .directory = output.path, .run_id = settings.run_id, .as_json = flags.log == "json", .symbols = *symbols});
+  }
+  const KillCounts kills_before = KillCounts::Read();
   SignalRelay relay;
   const uint64_t start_ns = MonotonicNow();
-  ASSIGN_OR_RETURN(const ChildEnd end, RunProgram(file, flags.program, TracedEnvironment(settings), relay));
+  ASSIGN_OR_RETURN(const ChildEnd end,
+                   RunProgram(file, flags.program, TracedEnvironment(settings), relay, watch ? &*watch : nullptr));
   const EndedRun run = {.program = file,
                         .end = end,
                         .elapsed_ns = MonotonicNow() - start_ns,
                         .output_directory = output.path,
-                        .run_id = settings.run_id};
+                        .run_id = settings.run_id,
+                        .kills_before = kills_before,
+                        .kills_now = KillCounts::Read()};
+  if (watch) watch->Finish(end.exit_code() > 128);
   SummariseApart(run, flags.summary, relay);
   const bool verified = !flags.verify || ReportVerification(run, flags.summary);
   return end.exit_code() != 0 || verified ? end.exit_code() : static_cast<int>(ExitCode::kNotVerified);
@@ -231,7 +245,7 @@ int RunMain(Arguments arguments) {
   CLI::App app("Runs PROGRAM traced, and summarises on stderr where its memory went.", "allocline run");
   app.formatter(std::make_shared<RunFormatter>());
   RunFlags flags;
-  std::string log, by;
+  std::string by;
   const char* output = getenv("ALLOCLINE_OUTPUT");
   flags.output_directory = output != nullptr && *output != '\0' ? output : ".";
   app.add_option("-o,--output", flags.output_directory, "directory for the recordings, one per process")
@@ -263,9 +277,12 @@ int RunMain(Arguments arguments) {
       ->capture_default_str();
   app.add_flag("-q,--quiet", flags.summary.quiet, "print no summary")->group(group);
   app.add_flag("--json", flags.summary.json, "print the summary as one JSON object")->group(group);
-  app.add_option("--log", log, "json: print the summary as messages of a connector's log, one JSON object a line")
-      ->check(CLI::IsMember({"json"}))
-      ->type_name("json")
+  app.add_option("--log", flags.log,
+                 "say at once when the container fills up, as text or as JSON messages of a connector's log; with json "
+                 "the summary is such messages, too")
+      ->check(CLI::IsMember({"text", "json", "none"}))
+      ->type_name("text|json|none")
+      ->capture_default_str()
       ->group(group);
   app.add_option("--by", by, "process: what each process held, and on which line most of it")
       ->check(CLI::IsMember({"process"}))
@@ -279,7 +296,7 @@ int RunMain(Arguments arguments) {
   flags.program = TakeProgram(app, &arguments);
   int exit_code = 0;
   const auto body = [&] {
-    flags.summary.log_json = !log.empty();
+    flags.summary.log_json = flags.log == "json";
     flags.summary.by_process = !by.empty();
     const absl::StatusOr<int> result = Run(flags);
     if (result.ok()) exit_code = *result;

@@ -13,6 +13,7 @@ ProcessRow SumOf(std::span<const ProcessRow> rows, std::string program) {
   ProcessRow sum{.program = std::move(program)};
   for (const ProcessRow& row : rows) {
     sum.live_bytes += row.live_bytes;
+    sum.inherited_bytes += row.inherited_bytes;
     sum.peak_bytes += row.peak_bytes;
     sum.rss_bytes += row.rss_bytes;
   }
@@ -41,7 +42,12 @@ std::string RenderProcessTable(std::span<const ProcessRow> rows, size_t most) {
       fmt::format("  {:<{}}  {:>8}  {:<8}{:>10}{:>10}{:>10}\n", "process", width, "pid", "end", "live", "peak", "RSS");
   for (const ProcessRow& row : shown) text += Render(row, width);
   if (!others.empty()) text += Render(rest, width);
-  return text + Render(sum, width);
+  text += Render(sum, width);
+  if (sum.inherited_bytes > 0) {
+    text += fmt::format("  not counted twice: {} that processes have from the one they were forked from\n",
+                        SizeText(sum.inherited_bytes));
+  }
+  return text;
 }
 
 }  // namespace allocline

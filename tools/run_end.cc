@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <system_error>
 
 #include "base/cgroup.h"
 
@@ -15,6 +17,7 @@ constexpr int kCodeOfSigkill = 128 + SIGKILL;
 // Where kills are not counted: how full the container has to have been, in percent, for a SIGKILL to be its deed. The
 // last figure the process noted is up to some percent old.
 constexpr uint64_t kFullPercent = 90;
+constexpr size_t kMostGroups = 256;  // that are looked at
 
 bool CounterRose(const ContainerEvidence& evidence) {
   return evidence.kills_before != format::kNotCounted && evidence.kills_now != format::kNotCounted &&
@@ -29,17 +32,20 @@ bool WasFull(const ContainerEvidence& evidence) {
 std::string OfLimit(const ContainerVerdict& verdict) {
   constexpr uint64_t kMebibyte = 1 << 20;
   if (verdict.limit_bytes == 0) return "";
+  if (verdict.usage_bytes == 0) return fmt::format(", whose limit is {} MiB", verdict.limit_bytes / kMebibyte);
   return fmt::format(" at {} of {} MiB", verdict.usage_bytes / kMebibyte, verdict.limit_bytes / kMebibyte);
 }
 
 }  // namespace
 
 ContainerEvidence EvidenceOf(const format::FileHeader& header) {
+  // As in the tracer: a limit that is given where the container has none is for what the process itself holds.
+  const bool of_process = header.emulated_limit_bytes != 0 && header.container_limit_bytes == 0;
   ContainerEvidence evidence{
       .was_killed = (header.state & format::kStateExited) == 0 && !IsRunning(header),
       .kills_before = header.oom_kills_at_start,
       .kills_now = format::kNotCounted,
-      .usage_bytes = header.container_usage_bytes,
+      .usage_bytes = of_process ? header.rss_bytes : header.container_usage_bytes,
       .limit_bytes = header.emulated_limit_bytes != 0 ? header.emulated_limit_bytes : header.container_limit_bytes,
       .ended_itself = (header.state & format::kStateEndedItself) != 0};
   Cgroup group{.version = static_cast<CgroupVersion>(header.container_version)};
@@ -52,7 +58,39 @@ ContainerEvidence EvidenceOf(const format::FileHeader& header) {
   return evidence;
 }
 
-ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> evidence) {
+KillCounts KillCounts::Read(const char* root) {
+  KillCounts counts;
+  const Cgroup own = FindCgroup(0, root);
+  if (!own.found()) return counts;
+  counts.limit_bytes_ = ReadContainerMemory(own).limit_bytes;
+  std::vector<std::string> directories = {own.directory};
+  for (size_t i = 0; i < directories.size(); ++i) {
+    Cgroup group = own;
+    if (directories[i].size() >= sizeof group.directory) continue;
+    strcpy(group.directory, directories[i].c_str());
+    uint64_t kills = 0;
+    if (ReadOomKills(group, &kills)) counts.kills_[directories[i]] = kills;
+    // Of version 2 a group's count has those below it in it. Without a limit, what is below are others' containers.
+    if (own.version != CgroupVersion::kV1 || counts.limit_bytes_ == 0) break;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(directories[i], error), end; !error && entry != end;
+         entry.increment(error)) {
+      if (directories.size() >= kMostGroups) break;
+      if (entry->is_directory(error) && !entry->is_symlink(error)) directories.push_back(entry->path().string());
+    }
+  }
+  return counts;
+}
+
+bool KillCounts::RoseSince(const KillCounts& before) const {
+  return std::ranges::any_of(kills_, [&](const auto& group) {
+    const auto was = before.kills_.find(group.first);
+    return group.second > (was == before.kills_.end() ? 0 : was->second);
+  });
+}
+
+ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> evidence, const KillCounts& before,
+                       const KillCounts& now) {
   const auto find = [&](ContainerDeed deed, auto holds) {
     const auto found = std::ranges::find_if(evidence, holds);
     if (found == evidence.end()) return ContainerVerdict{};
@@ -67,7 +105,9 @@ ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> e
   verdict = find(ContainerDeed::kKilled, [](const ContainerEvidence& e) { return e.was_killed && CounterRose(e); });
   if (verdict.deed != ContainerDeed::kNone) return verdict;
   if (end.signal != SIGKILL && end.code != kCodeOfSigkill) return {};
-  return find(ContainerDeed::kLikelyKilled, [](const ContainerEvidence& e) { return e.was_killed && WasFull(e); });
+  verdict = find(ContainerDeed::kLikelyKilled, [](const ContainerEvidence& e) { return e.was_killed && WasFull(e); });
+  if (verdict.deed != ContainerDeed::kNone || !now.RoseSince(before)) return verdict;
+  return {.deed = ContainerDeed::kKilled, .limit_bytes = now.limit_bytes(), .victim = std::nullopt};
 }
 
 std::string EndText(const ChildEnd& end, uint64_t elapsed_ns, const ContainerVerdict& verdict,

@@ -4,10 +4,15 @@
 // of any other kill. Three things tell that it was the container. The cgroup counts such kills (memory.events in v2,
 // memory.oom_control in v1), and the tracer noted the count when it started. It noted how full the container was, too,
 // each time that grew. And a process that was given a limit by `run --limit` says that it ended itself there.
+//
+// Where no recording came to be (a full disk, a program that cannot be traced), the counts of our own cgroup and those
+// below it are compared with what they were before.
 #ifndef ALLOCLINE_TOOLS_RUN_END_H_
 #define ALLOCLINE_TOOLS_RUN_END_H_
 
 #include <cstdint>
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -27,6 +32,21 @@ struct ContainerEvidence {
 // Looks at the cgroup as it is now.
 ContainerEvidence EvidenceOf(const format::FileHeader& header);
 
+// The cgroups that processes we start are charged to, and how often the kernel has killed in each: our own, and, with
+// version 1, which counts for each group alone, those below it if it is a container (has a limit).
+class KillCounts {
+ public:
+  // As they are now. `root` stands before /proc and every mount point (tests).
+  static KillCounts Read(const char* root = "");
+  // Whether the kernel has killed in one of them since `before`.
+  bool RoseSince(const KillCounts& before) const;
+  uint64_t limit_bytes() const { return limit_bytes_; }  // 0: none
+
+ private:
+  std::map<std::string, uint64_t> kills_;  // by directory
+  uint64_t limit_bytes_ = 0;
+};
+
 enum class ContainerDeed {
   kNone,
   kKilled,        // the kernel's OOM killer did it: it counted
@@ -36,10 +56,11 @@ enum class ContainerDeed {
 struct ContainerVerdict {
   ContainerDeed deed = ContainerDeed::kNone;
   uint64_t usage_bytes = 0, limit_bytes = 0;  // 0: unknown
-  size_t victim = 0;                          // index of the evidence it follows from
+  std::optional<size_t> victim;               // index of the evidence it follows from; none: no recording tells
 };
-// `evidence`: of all processes of the run, the one that held the most first.
-ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> evidence);
+// `evidence`: of all processes of the run, the one that held the most first. `before`, `now`: of the run as a whole.
+ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> evidence, const KillCounts& before,
+                       const KillCounts& now);
 
 // "was killed by the container's OOM killer at 1022 of 1024 MiB", "exited with 0 after 1.2 s". `victim` names the
 // process that was killed where that is not the one that was started: "" if it is.

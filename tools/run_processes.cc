@@ -10,6 +10,7 @@
 
 #include "recording/reader.h"
 #include "report/escape.h"
+#include "report/inherited.h"
 #include "report/path_text.h"
 #include "report/size_text.h"
 
@@ -32,6 +33,8 @@ RunProcess Inspect(RecordingFile file) {
   if (recording.ok()) {
     process.live_bytes = recording->live_bytes();
     process.peak_bytes = recording->peak_bytes();
+    std::vector<SiteCounters> counters = recording->Counters();
+    process.inherited_bytes = TakeOffInherited(*recording, &counters).allocated_bytes;
   }
   process.is_running = IsRunning(process.file.header);
   process.evidence = EvidenceOf(process.file.header);
@@ -82,7 +85,28 @@ std::vector<RunProcess> CollectProcesses(const std::string& directory, uint64_t 
     processes.push_back(Inspect(std::move(file)));
   }
   std::ranges::stable_sort(processes, std::ranges::greater{}, &RunProcess::peak_bytes);
+  std::vector<const format::FileHeader*> headers;
+  for (const RunProcess& process : processes) headers.push_back(&process.file.header);
+  const std::vector<std::optional<size_t>> parents = FindParents(headers);
+  for (size_t i = 0; i < processes.size(); ++i) {
+    processes[i].forked_from = parents[i];
+    if (!parents[i]) processes[i].inherited_bytes = 0;
+  }
   return processes;
+}
+
+std::vector<const RunProcess*> AliveWith(const RunProcess& victim, const std::vector<RunProcess>& processes) {
+  std::vector<const RunProcess*> alive;
+  for (const RunProcess& process : processes) {
+    const format::FileHeader& header = process.file.header;
+    const bool is_past = std::ranges::any_of(processes, [&](const RunProcess& other) {
+      return other.file.header.pid == header.pid && other.file.header.start_monotonic_ns > header.start_monotonic_ns;
+    });
+    const bool had_exited =
+        (header.state & format::kStateExited) != 0 && header.end_monotonic_ns < victim.file.header.sample_monotonic_ns;
+    if (!is_past && !had_exited) alive.push_back(&process);
+  }
+  return alive;
 }
 
 std::string RenderFurtherProcesses(const std::vector<RunProcess>& processes) {
@@ -112,7 +136,8 @@ ProcessRow RowOf(const RunProcess& process) {
           .end = process.is_running ? "running"
                  : exited           ? "exited"
                                     : "killed",
-          .live_bytes = process.live_bytes,
+          .live_bytes = process.live_bytes - std::min(process.inherited_bytes, process.live_bytes),
+          .inherited_bytes = process.inherited_bytes,
           .peak_bytes = process.peak_bytes,
           .rss_bytes = header.rss_bytes,
           .leading_line = ""};

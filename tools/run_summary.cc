@@ -17,12 +17,14 @@
 #include "recording/reader.h"
 #include "report/escape.h"
 #include "report/explain.h"
+#include "report/merge_profiles.h"
 #include "report/path_text.h"
 #include "report/render_explain.h"
 #include "report/render_json.h"
 #include "report/render_text.h"
 #include "report/size_text.h"
 #include "report/statistics.h"
+#include "report/summary_json.h"
 #include "tools/command.h"
 #include "tools/connector_log.h"
 #include "tools/process_table.h"
@@ -36,7 +38,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kJsonIndent = 2;
-constexpr size_t kTableRows = 10;  // processes beyond that share one
+constexpr size_t kTableRows = 10;   // processes beyond that share one
+constexpr size_t kMostAdded = 100;  // processes whose lines are added up: those that held most
 
 // The recording that the summary is about, as `allocline top` would show it.
 struct MainReport {
@@ -94,7 +97,7 @@ struct SummarisedRun {
 
   bool was_ended() const { return verdict.deed != ContainerDeed::kNone; }
   // The one to be reported: that which the container ended, or else that of the highest peak.
-  const RunProcess& main() const { return processes[was_ended() ? verdict.victim : 0]; }
+  const RunProcess& main() const { return processes[verdict.victim.value_or(0)]; }
 };
 
 SummarisedRun Inspect(const EndedRun& run) {
@@ -105,46 +108,107 @@ SummarisedRun Inspect(const EndedRun& run) {
   std::ranges::stable_sort(order, std::ranges::greater{}, [&](size_t i) { return summarised.processes[i].live_bytes; });
   std::vector<ContainerEvidence> evidence;
   for (const size_t i : order) evidence.push_back(summarised.processes[i].evidence);
-  summarised.verdict = Judge(run.end, evidence);
-  if (summarised.was_ended()) summarised.verdict.victim = order[summarised.verdict.victim];
+  summarised.verdict = Judge(run.end, evidence, run.kills_before, run.kills_now);
+  if (summarised.verdict.victim) summarised.verdict.victim = order[*summarised.verdict.victim];
   return summarised;
+}
+
+// Several processes shared the container that was full: the lines of all of them together.
+struct JointReport {
+  std::vector<const RunProcess*> processes;
+  std::vector<Profile> parts;  // of `processes`
+  size_t left_out = 0;         // processes beyond kMostAdded
+  Profile profile;
+  std::vector<Statistic> lines;
+};
+
+// Nothing where there are no several, or where it was not the container's memory that ran out.
+absl::StatusOr<std::optional<JointReport>> LoadJointReport(const SummarisedRun& summarised, const SummaryFlags& flags,
+                                                           const View& view) {
+  const ContainerDeed deed = summarised.verdict.deed;
+  const bool was_full = deed == ContainerDeed::kKilled || deed == ContainerDeed::kLikelyKilled;
+  if (!was_full || !summarised.verdict.victim) return std::nullopt;
+  JointReport report;
+  report.processes = AliveWith(summarised.main(), summarised.processes);
+  if (report.processes.size() < 2) return std::nullopt;
+  std::ranges::stable_sort(report.processes, std::ranges::greater{}, &RunProcess::live_bytes);
+  report.left_out = report.processes.size() - std::min(report.processes.size(), kMostAdded);
+  report.processes.resize(report.processes.size() - report.left_out);
+
+  ASSIGN_OR_RETURN(OpenReportOptions options, flags.symbols.Parse());
+  Symbolizer symbolizer(options.symbolizer);
+  options.shared_symbolizer = &symbolizer;
+  for (const RunProcess* process : report.processes) {
+    Target target;
+    target.path = process->file.path;
+    ASSIGN_OR_RETURN(target.recording, Recording::Open(target.path));
+    options.without_inherited = process->forked_from.has_value();
+    ASSIGN_OR_RETURN(Profile part, LoadTarget(target, options));
+    report.parts.push_back(std::move(part));
+  }
+  report.profile = MergeProfiles(report.parts);
+  ASSIGN_OR_RETURN(report.lines, ComputeStatistics(report.profile, view.statistics));
+  return report;
 }
 
 std::string HowItEnded(const SummarisedRun& summarised) {
   std::string victim;
   if (summarised.was_ended() && summarised.run.end.signal != SIGKILL) {
-    const format::FileHeader& header = summarised.main().file.header;
-    victim = fmt::format("{} (pid {})", Printable(Basename(header.program)), header.pid);
+    if (summarised.verdict.victim) {
+      const format::FileHeader& header = summarised.main().file.header;
+      victim = fmt::format("{} (pid {})", Printable(Basename(header.program)), header.pid);
+    } else {
+      victim = "a process of it";
+    }
   }
   return fmt::format("allocline: {} {}", Printable(Basename(summarised.run.program)),
                      EndText(summarised.run.end, summarised.run.elapsed_ns, summarised.verdict, victim));
 }
 
+std::string ProcessCount(size_t count) { return fmt::format("{} {}", count, count == 1 ? "process" : "processes"); }
+
+// Where most of it is; "" if nothing is live.
+std::string LeadingLine(const Profile& profile, std::vector<Statistic> lines, const View& view) {
+  if (lines.empty()) return "";
+  lines.resize(1);
+  const std::string line = RenderStatistics(profile, lines, view.text);
+  return line.substr(0, line.find('\n'));
+}
+
 // What each process held, and on which line most of it.
-std::string RenderProcesses(const SummarisedRun& summarised, const SummaryFlags& flags) {
-  SummaryFlags one_line = flags;
-  one_line.lines = 1;
+std::string RenderProcesses(const SummarisedRun& summarised, const std::optional<JointReport>& joint, const View& view,
+                            const SummaryFlags& flags) {
   std::vector<ProcessRow> rows;
   for (const RunProcess& process : summarised.processes) {
     rows.push_back(RowOf(process));
     if (rows.size() > kTableRows) continue;
-    absl::StatusOr<MainReport> report = LoadMainReport(process.file, one_line);
-    if (!report.ok() || report->lines.empty()) continue;
-    report->lines.resize(1);
-    std::string line = RenderStatistics(report->profile, report->lines, report->view.text);
-    rows.back().leading_line = line.substr(0, line.find('\n'));
+    std::string& leading_line = rows.back().leading_line;
+    const auto part = joint ? std::ranges::find(joint->processes, &process) : decltype(joint->processes.begin())();
+    if (joint && part != joint->processes.end()) {
+      const Profile& profile = joint->parts[static_cast<size_t>(part - joint->processes.begin())];
+      const absl::StatusOr<std::vector<Statistic>> lines = ComputeStatistics(profile, view.statistics);
+      if (lines.ok()) leading_line = LeadingLine(profile, *lines, view);
+    } else if (const absl::StatusOr<MainReport> report = LoadMainReport(process.file, flags); report.ok()) {
+      leading_line = LeadingLine(report->profile, report->lines, view);
+    }
   }
   return fmt::format("by process:\n{}", RenderProcessTable(rows, kTableRows));
 }
 
-std::string RenderText(const SummarisedRun& summarised, const MainReport& report, const SummaryFlags& flags) {
-  const std::string header = RenderHeader(report.profile, report.view.text);
-  const std::string lines = RenderStatistics(report.profile, report.lines, report.view.text);
+std::string RenderText(const SummarisedRun& summarised, const MainReport& report,
+                       const std::optional<JointReport>& joint, const SummaryFlags& flags) {
+  const Profile& profile = joint ? joint->profile : report.profile;
+  std::string header = RenderHeader(profile, report.view.text);
+  if (joint && joint->left_out > 0) {
+    header += fmt::format("{} that held least are not in the lines above\n\n", ProcessCount(joint->left_out));
+  }
+  const std::string lines = RenderStatistics(profile, joint ? joint->lines : report.lines, report.view.text);
   const std::string finding = report.finding.empty() ? "" : fmt::format("explain: {}\n", report.finding);
   const bool in_table = flags.by_process || (summarised.was_ended() && summarised.processes.size() > 1);
   return fmt::format("{}{}recording: {}\n{}",
                      summarised.was_ended() ? lines + finding + "\n" + header : header + lines + RenderAtPeak(report),
-                     in_table ? RenderProcesses(summarised, flags) : "", Printable(summarised.main().file.path),
+                     in_table ? RenderProcesses(summarised, joint, report.view, flags) : "",
+                     Printable(summarised.main().file.path),
                      in_table ? "" : RenderFurtherProcesses(summarised.processes));
 }
 
@@ -162,7 +226,8 @@ const char* NameOf(ContainerDeed deed) {
   return "none";
 }
 
-std::string RenderJson(const SummarisedRun& summarised, const MainReport* report) {
+std::string RenderJson(const SummarisedRun& summarised, const MainReport* report,
+                       const std::optional<JointReport>& joint) {
   const EndedRun& run = summarised.run;
   Json document = {{"schema", "allocline.run/1"},
                    {"program", ValidUtf8(run.program)},
@@ -174,12 +239,14 @@ std::string RenderJson(const SummarisedRun& summarised, const MainReport* report
                    {"processes", Json::array()},
                    {"finding", nullptr},
                    {"report", nullptr},
-                   {"report_at_peak", nullptr}};
+                   {"report_at_peak", nullptr},
+                   {"report_of_all", nullptr}};
   if (summarised.was_ended()) {
-    document["container"] = {{"deed", NameOf(summarised.verdict.deed)},
-                             {"pid", summarised.main().file.header.pid},
-                             {"usage_bytes", summarised.verdict.usage_bytes},
-                             {"limit_bytes", summarised.verdict.limit_bytes}};
+    const ContainerVerdict& verdict = summarised.verdict;
+    document["container"] = {{"deed", NameOf(verdict.deed)},
+                             {"pid", verdict.victim ? Json(summarised.main().file.header.pid) : Json(nullptr)},
+                             {"usage_bytes", KnownOrNull(verdict.usage_bytes)},
+                             {"limit_bytes", KnownOrNull(verdict.limit_bytes)}};
   }
   for (const RunProcess& process : summarised.processes) {
     const format::FileHeader& header = process.file.header;
@@ -188,6 +255,7 @@ std::string RenderJson(const SummarisedRun& summarised, const MainReport* report
                                      {"recording", ValidUtf8(process.file.path)},
                                      {"peak_bytes", process.peak_bytes},
                                      {"live_bytes", process.live_bytes},
+                                     {"inherited_bytes", process.inherited_bytes},
                                      {"rss_bytes", header.rss_bytes},
                                      {"verified_stacks", header.verified_stacks},
                                      {"different_stacks", header.different_stacks},
@@ -200,6 +268,9 @@ std::string RenderJson(const SummarisedRun& summarised, const MainReport* report
   if (report != nullptr && report->at_peak) {
     document["report_at_peak"] =
         Json::parse(RenderJson(*report->at_peak, report->lines_at_peak, report->view.json_options()));
+  }
+  if (joint) {
+    document["report_of_all"] = Json::parse(RenderJson(joint->profile, joint->lines, report->view.json_options()));
   }
   return document.dump(kJsonIndent) + "\n";
 }
@@ -239,7 +310,7 @@ absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags) {
   };
   if (summarised.processes.empty()) {
     if (flags.json) {
-      output.Print(RenderJson(summarised, nullptr));
+      output.Print(RenderJson(summarised, nullptr, std::nullopt));
     } else {
       print(fmt::format("{}; it left no recording in {}\n", HowItEnded(summarised), Printable(run.output_directory)));
     }
@@ -248,10 +319,11 @@ absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags) {
   // At once: what comes next may take a while, and what ended the program may end us.
   if (!flags.json) print(HowItEnded(summarised) + (summarised.was_ended() ? "; live by line:\n" : "\n"));
   ASSIGN_OR_RETURN(const MainReport report, LoadMainReport(summarised.main().file, flags));
+  ASSIGN_OR_RETURN(const std::optional<JointReport> joint, LoadJointReport(summarised, flags, report.view));
   if (flags.json) {
-    output.Print(RenderJson(summarised, &report));
+    output.Print(RenderJson(summarised, &report, joint));
   } else {
-    print(RenderText(summarised, report, flags));
+    print(RenderText(summarised, report, joint, flags));
   }
   return output.Close();
 }

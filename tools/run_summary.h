@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "tools/options.h"
+#include "tools/run_end.h"
 #include "tools/signal_relay.h"
 
 namespace allocline {
@@ -19,6 +20,7 @@ struct EndedRun {
   uint64_t elapsed_ns = 0;
   std::string output_directory;
   uint64_t run_id = 0;  // FileHeader.run_id of its recordings
+  KillCounts kills_before, kills_now;
 };
 
 struct SummaryFlags {

@@ -46,7 +46,7 @@ void SignalRelay::RestoreInChild() const {
   sigprocmask(SIG_SETMASK, &original_mask_, nullptr);
 }
 
-ChildEnd SignalRelay::WaitFor(pid_t child) {
+ChildEnd SignalRelay::WaitFor(pid_t child, const Meanwhile& meanwhile) {
   child_stopped_by_ = 0;
   for (;;) {
     // Whatever happens to the child after this look leaves a SIGCHLD pending.
@@ -61,9 +61,18 @@ ChildEnd SignalRelay::WaitFor(pid_t child) {
       kill(child, SIGCONT);
       child_stopped_by_ = 0;
     }
-    siginfo_t signal;
-    if (sigwaitinfo(&relayed_, &signal) > 0) PassOn(signal, child);
+    if (const std::optional<siginfo_t> signal = NextSignal(meanwhile)) PassOn(*signal, child);
   }
+}
+
+std::optional<siginfo_t> SignalRelay::NextSignal(const Meanwhile& meanwhile) const {
+  siginfo_t signal;
+  if (!meanwhile) return sigwaitinfo(&relayed_, &signal) > 0 ? std::optional(signal) : std::nullopt;
+  constexpr uint64_t kSecondNs = 1'000'000'000;
+  const uint64_t wait_ns = meanwhile();
+  const timespec wait = {.tv_sec = static_cast<time_t>(wait_ns / kSecondNs),
+                         .tv_nsec = static_cast<long>(wait_ns % kSecondNs)};
+  return sigtimedwait(&relayed_, &signal, &wait) > 0 ? std::optional(signal) : std::nullopt;
 }
 
 std::optional<ChildEnd> SignalRelay::Poll(pid_t child) {

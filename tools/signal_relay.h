@@ -15,6 +15,8 @@
 #include <signal.h>
 #include <sys/types.h>
 
+#include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "tools/group_watcher.h"
@@ -38,13 +40,19 @@ class SignalRelay {
   // them.
   void RestoreInChild() const;
 
+  // Called while we wait, at once and whenever we are woken. Gives the nanoseconds after which it wants to be called
+  // again. It must not take long: signals wait.
+  using Meanwhile = std::function<uint64_t()>;
+
   // Passes signals on until `child` has ended.
-  ChildEnd WaitFor(pid_t child);
+  ChildEnd WaitFor(pid_t child, const Meanwhile& meanwhile = nullptr);
 
  private:
   // Takes in what happened to the child since the last call.
   std::optional<ChildEnd> Poll(pid_t child);
   bool ShouldStopToo() const;
+  // The next signal, if one comes in time.
+  std::optional<siginfo_t> NextSignal(const Meanwhile& meanwhile) const;
   void PassOn(const siginfo_t& signal, pid_t child);
 
   sigset_t relayed_;

@@ -327,6 +327,24 @@ TEST(CheckpointTest, CheckpointsOfManyPlacesThinOutAndTheRecordingStaysBounded) 
   EXPECT_LT(head.used, 32 * kMebibyte);
 }
 
+// A program that checks in with each row.
+TEST(CheckpointTest, AMillionTakeNoMoreThanTheirPartAndAreReadAgain) {
+  TempDir directory;
+  const Climb climb = RunWay(directory.path(), {"checkpoint", "1000000"}, {{"ALLOCLINE_TRACER_MEMORY", "8M"}});
+  EXPECT_TRUE(climb.outcome.ok()) << climb.outcome.Ending();
+  const Recording& recording = climb.main();
+  const std::vector<RecordedSnapshot>& snapshots = recording.snapshots();
+  EXPECT_EQ(recording.header().checkpoints, 1'000'000u);
+  EXPECT_EQ(snapshots.size() + recording.header().checkpoints_left_out, 1'000'000u);
+  EXPECT_LT(recording.file_bytes(), 16 * kMebibyte);
+  ASSERT_GT(snapshots.size(), 1000u);
+  EXPECT_TRUE(
+      std::is_sorted(snapshots.begin(), snapshots.end(), [](const auto& a, const auto& b) { return a.rows < b.rows; }));
+  EXPECT_GT(snapshots.back().rows, 900'000u) << "to the end";
+  const Outcome growth = Allocline({"growth", recording.path()});
+  EXPECT_EQ(ExitCodeOf(growth), 0) << growth.err;
+}
+
 TEST(CheckpointTest, LabelsOfAnyBytesAndOfNoneAreKept) {
   TempDir directory;
   const Climb climb = RunWay(directory.path(), {"labels"});

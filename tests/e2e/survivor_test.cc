@@ -68,9 +68,10 @@ TEST_F(SurvivorTest, TheLogHasItAsSevereMessages) {
   while (std::getline(lines, line)) {
     const nlohmann::json message = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     ASSERT_TRUE(message.is_object()) << line;
-    EXPECT_EQ(message["level"], "SEVERE");
     EXPECT_EQ(message["message-origin"], "sdk_connector");
     const std::string text = message["message"];
+    if (text.starts_with("allocline: limit-")) continue;  // said on the way
+    EXPECT_EQ(message["level"], "SEVERE");
     if (messages == 0) {
       EXPECT_THAT(text, HasSubstr("climbs was killed by the container's OOM killer at "));
     }
@@ -104,7 +105,7 @@ TEST(SurvivorElsewhereTest, AGivenLimitEndsTheProgramAnywhere) {
       {"run", "-o", directory.path(), "--limit", "64M", "--", BuildDir() + "/programs/e2e/climbs", "grow", "65536"});
   EXPECT_EQ(ExitCodeOf(outcome), 137) << outcome.err;
   EXPECT_THAT(outcome.err,
-              ContainsRegex("^allocline: climbs was ended by --limit at [0-9]+ of 64 MiB; live by line:\nclimbs\\.c:"));
+              ContainsRegex("^allocline: climbs was ended by --limit at 6[0-9] of 64 MiB; live by line:\nclimbs\\.c:"));
 }
 
 }  // namespace

@@ -5,6 +5,10 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
+
+#include "tests/support/temp_dir.h"
 #include "tools/connector_log.h"
 #include "tools/process_table.h"
 
@@ -29,7 +33,12 @@ ContainerEvidence Lived(uint64_t before, uint64_t now) {
   evidence.was_killed = false;
   return evidence;
 }
-ContainerDeed DeedOf(const ChildEnd& end, std::vector<ContainerEvidence> evidence) { return Judge(end, evidence).deed; }
+ContainerVerdict Judged(const ChildEnd& end, std::vector<ContainerEvidence> evidence) {
+  return Judge(end, evidence, KillCounts(), KillCounts());
+}
+ContainerDeed DeedOf(const ChildEnd& end, std::vector<ContainerEvidence> evidence) {
+  return Judged(end, std::move(evidence)).deed;
+}
 
 TEST(RunEndTest, AKillThatTheContainerCountedIsTheContainers) {
   EXPECT_EQ(DeedOf(kSigkill, {Killed(3, 4)}), ContainerDeed::kKilled);
@@ -63,11 +72,11 @@ TEST(RunEndTest, AProcessThatEndedItselfAtTheLimitSaysSo) {
 }
 
 TEST(RunEndTest, TheVictimIsTheFirstThatWasKilled) {
-  EXPECT_EQ(Judge(kSigkill, std::vector{Lived(0, 1), Killed(0, 1), Killed(0, 1)}).victim, 1u);
+  EXPECT_EQ(Judged(kSigkill, {Lived(0, 1), Killed(0, 1), Killed(0, 1)}).victim, 1u);
 }
 
 TEST(RunEndTest, TheTextNamesTheFiguresAndAVictimThatIsNotTheProgram) {
-  const ContainerVerdict verdict = Judge(kSigkill, std::vector{Killed(0, 1)});
+  const ContainerVerdict verdict = Judged(kSigkill, {Killed(0, 1)});
   EXPECT_EQ(EndText(kSigkill, 1'500'000'000, verdict, ""),
             "was killed by the container's OOM killer at 1022 of 1024 MiB");
   EXPECT_EQ(EndText(kFailed, 1'500'000'000, verdict, "worker (pid 7)"),
@@ -75,6 +84,73 @@ TEST(RunEndTest, TheTextNamesTheFiguresAndAVictimThatIsNotTheProgram) {
   EXPECT_EQ(EndText(kSigkill, 1'500'000'000, {}, ""), "was ended by signal 9 (SIGKILL) after 1.5 s");
   EXPECT_EQ(EndText(kFailed, 50'000'000, {}, ""), "exited with 1 after 0.1 s");
 }
+
+// ---------------------------------------------------------------- without a recording
+
+class KillCountsTest : public ::testing::Test {
+ protected:
+  // Of a group below the machine's; `events` is the file that counts, of the group or of one below it.
+  void WriteV1(const std::string& group, int kills) {
+    const std::string directory = "/sys/fs/cgroup/memory/pod/" + group;
+    Write("/proc/self/cgroup", "5:memory:/pod\n0::/\n");
+    Write("/proc/self/mountinfo", "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n");
+    Write("/sys/fs/cgroup/memory/pod/memory.usage_in_bytes", "900\n");
+    Write("/sys/fs/cgroup/memory/pod/memory.limit_in_bytes", limit_);
+    Write(directory + "/memory.oom_control",
+          "oom_kill_disable 0\nunder_oom 0\noom_kill " + std::to_string(kills) + "\n");
+  }
+  void WriteV2(int kills) {
+    Write("/proc/self/cgroup", "0::/pod\n");
+    Write("/proc/self/mountinfo", "41 31 0:38 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n");
+    Write("/sys/fs/cgroup/pod/memory.current", "900\n");
+    Write("/sys/fs/cgroup/pod/memory.max", limit_);
+    Write("/sys/fs/cgroup/pod/memory.events", "low 0\noom 3\noom_kill " + std::to_string(kills) + "\n");
+  }
+  KillCounts Read() const { return KillCounts::Read(root_.path().c_str()); }
+  void Write(const std::string& path, const std::string& content) {
+    const std::filesystem::path file = root_.path() + path;
+    std::filesystem::create_directories(file.parent_path());
+    std::ofstream(file) << content;
+  }
+
+  TempDir root_;
+  std::string limit_ = "67108864\n";
+};
+
+TEST_F(KillCountsTest, AKillThatOurGroupCountedIsTheContainersWithoutAnyRecording) {
+  WriteV2(2);
+  const KillCounts before = Read();
+  EXPECT_EQ(Judge(kSigkill, {}, before, Read()).deed, ContainerDeed::kNone);
+  WriteV2(3);
+  const ContainerVerdict verdict = Judge(kSigkill, {}, before, Read());
+  EXPECT_EQ(verdict.deed, ContainerDeed::kKilled);
+  EXPECT_EQ(verdict.victim, std::nullopt);
+  EXPECT_EQ(EndText(kSigkill, 0, verdict, ""), "was killed by the container's OOM killer, whose limit is 64 MiB");
+  EXPECT_EQ(Judge(kShellSawSigkill, {}, before, Read()).deed, ContainerDeed::kKilled);
+  EXPECT_EQ(Judge(kFailed, {}, before, Read()).deed, ContainerDeed::kNone) << "it ended by itself";
+}
+
+TEST_F(KillCountsTest, OfVersion1AGroupBelowCountsToo) {
+  WriteV1("", 5);
+  const KillCounts before = Read();
+  WriteV1("made/by/the/program", 0);
+  EXPECT_FALSE(Read().RoseSince(before));
+  WriteV1("made/by/the/program", 1);
+  EXPECT_TRUE(Read().RoseSince(before));
+  WriteV1("", 6);
+  EXPECT_TRUE(Read().RoseSince(before));
+  EXPECT_FALSE(Read().RoseSince(Read()));
+}
+
+TEST_F(KillCountsTest, WithoutALimitWhatIsBelowAreOthersContainers) {
+  limit_ = "9223372036854771712\n";
+  WriteV1("", 5);
+  const KillCounts before = Read();
+  WriteV1("neighbour", 1);
+  EXPECT_FALSE(Read().RoseSince(before));
+}
+
+TEST_F(KillCountsTest, WhereThereIsNoGroupNothingRises) { EXPECT_FALSE(Read().RoseSince(KillCounts())); }
 
 TEST(ConnectorLogTest, EachMessageIsOneLineOfJson) {
   EXPECT_EQ(
