@@ -1,5 +1,6 @@
 // libFuzzer target: any bytes as a budget file. What is accepted are budgets that can be checked, each from a line of
-// the file; what is not is refused by a message of one line that names one.
+// the file; what is not is refused by a message that names the file (and quotes of it what PrintError() makes
+// printable).
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +29,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string message(budgets.status().message());
     Require(budgets.status().code() == absl::StatusCode::kInvalidArgument, "another kind of error");
     Require(message.starts_with("budgets.toml"), "a message that does not name the file");
-    Require(message.find('\n') == message.npos && message.find('\0') == message.npos, "a message of several lines");
     return 0;
   }
   Require(!budgets->empty(), "no budget, and no error");
