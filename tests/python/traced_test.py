@@ -149,9 +149,10 @@ class Snapshots(unittest.TestCase):
         program = "\n".join(["import allocline", "class Last:", "  def __del__(self, allocline=allocline):",
                              "    try: allocline.take_snapshot().statistics('lineno')",
                              "    except allocline.Error as error: print(error)", "last = Last()"])
-        child = subprocess.run([sys.executable, "-B", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        child = subprocess.run([sys.executable, "-B", "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                universal_newlines=True)
         self.assertRegex(child.stdout, "^a snapshot cannot be read any more while the interpreter ends: .*\n$")
+        self.assertNotRegex(child.stderr, "Exception ignored|Traceback")
 
     def test_children_are_not_disturbed_by_reading(self):
         child = subprocess.Popen(["sleep", "0.3"])
