@@ -3,12 +3,10 @@
 // A code object says it in a table of steps, each so many bytes of instructions further and so many lines further, both
 // in one or two bytes. The form of a step changed twice (format::LineTableKind):
 //
-//   up to 3.9   two bytes: offset += u8, line += i8. A step of more than 255 bytes or 127 lines is taken in several,
-//   and
+//   up to 3.9   two bytes: offset += u8, line += i8. A step of more than 255 bytes or 127 lines is taken in several;
 //               the line holds from there on.
 //   3.10        two bytes: the line changes by i8 (-128: is none), and holds for the next u8 bytes.
-//   3.11        one byte 1kkkklll: lll + 1 instructions of two bytes, and kkkk says how the line and the columns
-//   follow:
+//   3.11        one byte 1kkkklll: lll + 1 instructions of two bytes, and kkkk says how line and columns follow:
 //                 0..9   same line          10..12  line += k - 10        13, 14  line += a signed varint
 //                 15     no line            behind it come bytes without bit 7 (columns): to be skipped
 //

@@ -50,8 +50,7 @@ const std::vector<CauseRule>& Rules() {
       {Cause::kWholeFile,
        {"whole_file", "a large file is loaded whole",
         "Read the file as a stream: line by line, record by record, or with a parser that gives events, and send as "
-        "you "
-        "go. A format that must be read whole is better split, or converted, before the sync."},
+        "you go. A format that must be read whole is better split, or converted, before the sync."},
        {kWholeFile | kFile | kCsv | kDocumentOfFile, kStays | kOneBuffer | kWholeFile | kDocumentOfFile},
        {{kWholeFile, 0.6},
         {kDocumentOfFile, 0.6},
@@ -70,8 +69,7 @@ const std::vector<CauseRule>& Rules() {
       {Cause::kLargeObjects,
        {"large_objects", "large binary or nested objects are held whole",
         "Send a reference, or decode and send in pieces; keep one such object at a time, and let its encoded form go "
-        "before "
-        "the next is made. Of nested documents take out the columns that are needed and drop the rest."},
+        "before the next is made. Of nested documents take out the columns that are needed and drop the rest."},
        {kBinary | kNamedBinary | kDocument, kLargeBlocks | kOneBuffer | kDocument},
        {{kBinary, 0.55},
         {kNamedBinary, 0.25},
@@ -86,8 +84,7 @@ const std::vector<CauseRule>& Rules() {
       {Cause::kParallelFetch,
        {"parallel_fetch", "parallel work fills memory without a limit",
         "Bound what is under way: a queue of fixed size that makes its producers wait, and fewer workers. Let each "
-        "worker "
-        "send what it fetched before it fetches more."},
+        "worker send what it fetched before it fetches more."},
        {kManyThreads | kQueue | kHandedOver, kStays},
        {{kManyThreads, 0.7}, {kHandedOver, 0.2}, {kQueue, 0.3}, {kNamedQueue, 0.1}, {kMemoized, -0.2}}},
       {Cause::kCache,
@@ -109,8 +106,7 @@ const std::vector<CauseRule>& Rules() {
       {Cause::kJoinInMemory,
        {"join_in_memory", "data is joined or aggregated in memory",
         "Let the database join and aggregate, or sort both sides by the key and go through them side by side. Where it "
-        "must "
-        "be done here, do it by ranges of the key, or keep only the sums and not the rows."},
+        "must be done here, do it by ranges of the key, or keep only the sums and not the rows."},
        {kKeyed | kNamedJoin, kStays},
        {{kKeyed, 0.35},
         {kNamedJoin, 0.3},
@@ -127,8 +123,7 @@ const std::vector<CauseRule>& Rules() {
       {Cause::kCollectsAll,
        {"collects_all", "all data is collected before it is sent",
         "Send each page or batch before the next is fetched, and write a checkpoint after it. Memory is then that of "
-        "one "
-        "batch, whatever the size of the source."},
+        "one batch, whatever the size of the source."},
        {kStays, kSequence | kPaged | kNamedPage | kProgramDatabase | kProgramNetwork | kDatabase | kFile | kCsv},
        {{kSequence, 0.35},
         {kAcrossWork, 0.1},

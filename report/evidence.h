@@ -5,9 +5,10 @@
 //
 //   counters      how much a line holds at the moment that is judged, in how many blocks, and how much of what it ever
 //                 allocated that is. What works in batches and lets each go holds a part; what collects holds all
-//   snapshots     how its memory grew: the verdict over checkpoints (verdict.h), and between any snapshots, the
-//   ladder's too threads       who allocates, and who frees stacks        which libraries and containers are between
-//   the line and the allocator (known_calls.h); what else its
+//   snapshots     how its memory grew: the verdict over checkpoints (verdict.h), and between any snapshots, those of
+//                 the ladder too
+//   threads       who allocates, and who frees
+//   stacks        which libraries and containers are between the line and the allocator (known_calls.h); what else its
 //                 function calls; the names of its functions
 //   source text   what its statement says, and which name the memory is put under (statement.h), if the file is here
 //

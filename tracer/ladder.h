@@ -4,9 +4,8 @@
 // total (Tracer::Flush, once per 64 KiB of change) compares that total, and a clock of a few nanoseconds, with what the
 // last reading left here; most times that is all. A reading (the cgroup's files, some 20 us) is made when
 //
-//   - the traced bytes have grown by half of what was left to the next rung. So the readings come closer together as
-//   the
-//     rung comes nearer, five to ten for each, and the rung is seen within 1/512 of the limit of where it is;
+//   - the traced bytes have grown by half of what was left to the next rung. So the readings come closer together the
+//     nearer it is, five to ten for each rung, and a rung is seen within 1/512 of the limit of where it is;
 //   - some time has passed: what is charged to the container and is not ours (page cache, other processes, pages that
 //     were taken long ago and are touched now) grows without our total;
 //   - a request alone is a good part of what is left;

@@ -18,9 +18,8 @@
 //             The table a reader has may be outgrown meanwhile: then it finds less than there is, and asks again under
 //             the lock.
 // Context:    inside malloc. Calls no allocator.
-// Invariants: (1) a slot's id and fingerprint are written before its address (release; acquire in Find()). An address
-// is
-//                 looked for only by those that keep its code alive, so its slot does not change under them;
+// Invariants: (1) a slot's id and fingerprint are written before its address (release; acquire in Find()). Only who
+//                 keeps the code alive looks for its address, so its slot does not change under them;
 //             (2) a record is whole before anything names it.
 // When full:  IdOf() gives kNoCode.
 #ifndef ALLOCLINE_TRACER_PYTHON_CODES_H_

@@ -2,9 +2,8 @@
 //
 // Threads:    all functions may run at once on any thread and in signal handlers.
 // Context:    inside malloc. Leaves are mapped zeroed from the kernel, and never given back.
-// Invariants: a leaf, once published, stays. Whoever sees it sees it mapped: the acquire in Find() pairs with the CAS
-// in
-//             Add().
+// Invariants: a leaf, once published, stays. Whoever sees it sees it mapped: the acquire in Find() pairs with Add()'s
+//             CAS.
 // When full:  FindOrAdd() gives null if no memory can be mapped, and for addresses of 2^47 and above.
 #ifndef ALLOCLINE_TRACER_REGIONS_H_
 #define ALLOCLINE_TRACER_REGIONS_H_

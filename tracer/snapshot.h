@@ -6,9 +6,9 @@
 // recording grow by a quarter of the budget and by log2(n) sixteenths of it; what was left out is counted in the
 // header. Counters and `rows` are totals since the start, so nothing is lost but the moments between.
 //
-// Threads: one at a time; a second thread waits. Context: inside malloc too (the ladder's). Not in a signal handler
-// that
-//          interrupted a snapshot on the same thread: TakeSnapshot() answers EBUSY there.
+// Threads: one at a time; a second thread waits.
+// Context: inside malloc too (the ladder's). Not in a signal handler that interrupted a snapshot on the same thread:
+//          TakeSnapshot() answers EBUSY there.
 #ifndef ALLOCLINE_TRACER_SNAPSHOT_H_
 #define ALLOCLINE_TRACER_SNAPSHOT_H_
 

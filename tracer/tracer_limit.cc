@@ -1,8 +1,8 @@
 // How near the process and its container are to the limit they die at: the figures in the header and the timeline, and
 // the snapshots that are taken on the way up.
 //
-//   Flush (a share is published) -> NoteGrowth -> due? -> Sample -> ReadFigures -> header, timeline, ladder ->
-//   TakeRungs mmap of the program's own    -> OnLargeMapping -^
+//   Flush (a share is published) -> NoteGrowth     -> due? -> Sample -> ReadFigures -> header, timeline, ladder
+//   mmap of the program's own    -> OnLargeMapping -^               '-> TakeRungs, for the rungs that it passed
 //
 // Snapshots come without being asked for when
 //   - the usage passes a rung of the ladder: "limit-90%" (tracer/ladder.h);

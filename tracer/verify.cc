@@ -9,9 +9,8 @@
 // The number of frames must be the same, but for four reasons:
 //
 //   - ours ends where it says that it does: a stack marked as cut. Then libunwind's goes on, or ends there too;
-//   - a frame says that the frame pointer is lost (cfi_row.h), and its caller needs it. libunwind gives that one up,
-//   too;
-//     we know where it was called;
+//   - a frame says that the frame pointer is lost (cfi_row.h), and its caller needs it. libunwind gives that one up
+//     too; we know where it was called;
 //   - the outermost frame declares itself the outermost (_start, clone). libunwind does not look at that. It goes on by
 //     guessing, and may take the word that its guess leads to for one frame more. Or it stops in front;
 //   - there is room for kMaxDepth frames of libunwind's.
