@@ -70,6 +70,11 @@ class Path {
   size_t length() const { return length_; }
   bool fits() const { return fits_; }
   long Open() const { return fits_ ? sys::Open(text_, O_RDONLY | O_CLOEXEC) : -1; }
+  bool IsDirectory() const {
+    const long fd = fits_ ? sys::Open(text_, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) sys::Close(static_cast<int>(fd));
+    return fd >= 0;
+  }
 
  private:
   char text_[1024] = "";
@@ -351,12 +356,16 @@ Cgroup FindCgroup(int pid, const char* root) {
   if (version == CgroupVersion::kNone || group.text().find("/..") != std::string_view::npos) return found;
   FindDirectory(version, group.text(), root, &directory, &mount_bytes);
 
-  uint64_t usage = 0;
-  if (!ReadNumber(directory, FilesOf(version).usage, &usage)) {
-    // Inside a container without a cgroup namespace the path is the host's, while the mount shows the container's own
-    // group as its root.
-    directory.CutTo(mount_bytes < directory.length() ? mount_bytes : directory.length());
-    if (!ReadNumber(directory, FilesOf(version).usage, &usage)) return found;
+  const auto counts = [&] {
+    uint64_t usage = 0;
+    return ReadNumber(directory, FilesOf(version).usage, &usage);
+  };
+  // Inside a container without a cgroup namespace the path is the host's, while the mount shows the container's own
+  // group as its root.
+  if (!directory.IsDirectory()) directory.CutTo(mount_bytes < directory.length() ? mount_bytes : directory.length());
+  // A group of version 2 for which nobody enabled the memory controller is charged to the nearest above that has it.
+  while (!counts()) {
+    if (!directory.GoUp(mount_bytes)) return found;
   }
   if (!directory.fits() || directory.length() >= sizeof found.directory) return found;
   memcpy(found.directory, directory.text().data(), directory.length());

@@ -16,6 +16,7 @@
 //                                                                      ancestor, whose limit holds for us too
 //   4:memory:/docker/0123     /                  MOUNT, where MOUNT/docker/0123 is not there
 //   0::/../other              any                none: a group outside our namespace, that we cannot see
+//   0::/pod/inner             /                  MOUNT/pod, where the memory controller is not enabled for inner
 //
 // v1 and v2 may be there at once; the memory controller is in v1 where a line of /proc/PID/cgroup names it. Where
 // mountinfo tells nothing, the usual places are looked at: /sys/fs/cgroup/memory, /sys/fs/cgroup.

@@ -135,6 +135,29 @@ TEST_F(CgroupTest, TheTightestLimitOnTheWayToTheRootCounts) {
   EXPECT_EQ(Read().limit_bytes, 2000);
 }
 
+TEST_F(CgroupTest, AGroupWithoutTheMemoryControllerIsChargedToTheNextAboveThatHasIt) {
+  ProcessIsIn("0::/pod/inner/leaf\n");
+  Mounts(MountOfV2("/sys/fs/cgroup"));
+  GroupOfV2("/sys/fs/cgroup/pod", "700", "1000");
+  Write("/sys/fs/cgroup/pod/memory.events", "oom 1\noom_kill 3\n");
+  Write("/sys/fs/cgroup/pod/inner/leaf/cgroup.procs", "4711\n");
+  const Cgroup group = FindCgroup(kPid, root_.c_str());
+  EXPECT_EQ(group.directory, root_ + "/sys/fs/cgroup/pod");
+  EXPECT_EQ(Read().usage_bytes, 700);
+  EXPECT_EQ(Read().limit_bytes, 1000);
+  uint64_t kills = 0;
+  EXPECT_TRUE(ReadOomKills(group, &kills));
+  EXPECT_EQ(kills, 3);
+}
+
+TEST_F(CgroupTest, AHostPathOfWhichAContainersOwnGroupsBearTheFirstNameFallsBackToTheMountToo) {
+  ProcessIsIn("0::/docker/0123\n");
+  Mounts(MountOfV2("/sys/fs/cgroup"));
+  GroupOfV2("/sys/fs/cgroup", "700", "1000");
+  GroupOfV2("/sys/fs/cgroup/docker", "1", "2");
+  EXPECT_EQ(Read().usage_bytes, 700);
+}
+
 TEST_F(CgroupTest, NoLimitAnywhereIsZero) {
   ProcessIsIn("0::/user.slice\n");
   Write("/sys/fs/cgroup/user.slice/memory.current", "4096\n");
