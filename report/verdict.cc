@@ -44,6 +44,10 @@ constexpr double kSawSwing = 0.25;
 constexpr size_t kLeastTurns = 3;
 // What falls in a quarter of the intervals is rough: a saw, or noise.
 constexpr double kRoughShare = 0.25;
+// What fills and then moves about its top rises in few intervals, and by chance may not rise at all after that. Where a
+// ramp explains this much of it, chances of this kind are enough.
+constexpr double kRampExplains = 0.97;
+constexpr double kRampLevel = 0.05;
 // Between two checkpoints, ten times what it ever holds is allocated: churn.
 constexpr double kChurnTurnover = 10;
 
@@ -164,8 +168,11 @@ class Judge {
     Points points = Thin(all_, kMostPoints);
     Trend trend = MannKendall(points.y);
     std::vector<size_t> lows;
-    // Of a saw the feet say more, and say it in figures that its owner can check.
-    if (!trend.significant || IsRough()) {
+    bool only_fills = false;
+    // Of a saw the feet say more, and say it in figures that its owner can check. One with long teeth hardly ever
+    // falls, but then by much.
+    const bool has_teeth = Turns() >= kLeastTurns;
+    if (!trend.significant || IsRough() || has_teeth) {
       lows = LowPoints(all_.y);
       Points feet;
       for (const size_t low : lows) {
@@ -181,8 +188,13 @@ class Judge {
         verdict_.rises = trend.rises;
         verdict_.falls = trend.falls;
         verdict_.of = points.size() - 1;
-      } else if (!trend.significant && !(trend.unlikely && FitRamp(points).explained >= kStepExplains)) {
+      } else if (has_teeth && !IsRough()) {
         return false;
+      } else if (!trend.significant) {
+        const double explained = FitRamp(points).explained;
+        only_fills = !trend.unlikely || explained < kStepExplains;
+        if (only_fills && (trend.p > kRampLevel || explained < kRampExplains)) return false;
+        lows.clear();
       } else {
         lows.clear();
       }
@@ -196,6 +208,7 @@ class Judge {
     const size_t still = std::min(tail.size() - 1, StillSince(points, ramp.end));
     const bool is_flat = still >= kLeastFlat && still > kPauses * LongestPause(points, ramp.end);
     if (is_flat && !GoesOn(tail, ramp.slope)) return Levels(begin, end);
+    if (only_fills) return false;
     // A flat end that rises all the same is what goes on: the ramp before it was the start.
     const size_t since = is_flat && tail.size() >= kLeastPoints ? ramp.end : ramp.begin;
     const Points rising = points.Slice(since, points.size());

@@ -131,6 +131,13 @@ inline ShapeSteps NoisyCacheFullAt60(Dice& dice) {
     return size * (std::min(1.0, (i + 1) / (0.6 * static_cast<double>(n))) + 0.02 * dice.Normal());
   });
 }
+// Full early; from then on what is new takes the place of something old.
+inline ShapeSteps CacheThatEvicts(Dice& dice) {
+  const double size = dice.Between(3, 8) * kMiB;
+  const size_t n = dice.Count(14, 60);
+  const double full = dice.Between(0.3, 0.5) * static_cast<double>(n);
+  return Live(n, [&](double i) { return size * std::min((i + 1) / full, 1 - 0.01 * dice.Between(0, 1)); });
+}
 inline ShapeSteps TableLoadedOnce(Dice& dice) {
   const double before = dice.Between(0.1, 1) * kMiB, table = dice.Between(3, 8) * kMiB;
   const size_t n = dice.Count(10, 60);
@@ -156,6 +163,14 @@ inline ShapeSteps FileReadWhole(Dice& dice) {
 inline ShapeSteps Saw(Dice& dice) {
   const double base = dice.Between(0, 1) * kMiB, batch = dice.Between(2, 6) * kMiB;
   return Live(dice.Count(14, 80), [&](double) { return base + batch * dice.Between(0, 1); });
+}
+// Batches that take many checkpoints each, and are sent when they are full: it rises nearly always, and does not grow.
+inline ShapeSteps SawOfLongTeeth(Dice& dice) {
+  const double base = dice.Between(0, 1) * kMiB, batch = dice.Between(3, 6) * kMiB;
+  const size_t tooth = dice.Count(6, 30);
+  return Live(tooth * dice.Count(4, 6), [&](double i) {
+    return base + batch * static_cast<double>(static_cast<size_t>(i) % tooth) / static_cast<double>(tooth);
+  });
 }
 inline ShapeSteps AlternatingBuffers(Dice& dice) {
   const double size = dice.Between(4, 8) * kMiB;
@@ -222,10 +237,12 @@ inline constexpr Shape kShapes[] = {
     {"a cache that fills", "levels_off", shapes::FillingCache},
     {"a cache full at 80 % of the run", "levels_off", shapes::CacheFullAt80},
     {"a noisy cache full at 60 %", "levels_off", shapes::NoisyCacheFullAt60},
+    {"a cache that evicts", "levels_off", shapes::CacheThatEvicts},
     {"a table loaded once", "step", shapes::TableLoadedOnce},
     {"one buffer", "one_buffer", shapes::OneBuffer},
     {"a file read whole", "one_buffer", shapes::FileReadWhole},
     {"a saw", "sawtooth", shapes::Saw},
+    {"a saw of long teeth", "sawtooth", shapes::SawOfLongTeeth},
     {"two buffers by turns", "sawtooth", shapes::AlternatingBuffers},
     {"a saw seen at its feet", "sawtooth", shapes::SawAtItsFeet},
     {"a spike between checkpoints", "spike", shapes::SpikeAtThePeak},
