@@ -42,7 +42,7 @@ class ExplanationText {
     }
     text += fmt::format(": {} live", SizeText(evidence.moment.live_bytes));
     text += evidence.limit_bytes > 0 ? fmt::format("; the limit is {}", SizeText(evidence.limit_bytes))
-                                     : "; no limit is known, --memory gives one";
+                                     : "; no limit is known, --limit gives one";
     text += "\n";
     if (evidence.no_line_bytes > 0 && evidence.no_line_bytes > evidence.own_bytes / 4) {
       text += fmt::format(

@@ -16,8 +16,8 @@ namespace allocline {
 namespace {
 
 struct ExplainFlags {
-  std::string target, memory;
-  size_t limit = 10;
+  std::string target, limit;
+  size_t findings = 10;
   bool json = false, full_path = false, fail_on_finding = false, no_source = false;
   SymbolFlags symbols;
 };
@@ -26,10 +26,10 @@ absl::StatusOr<EvidenceOptions> OptionsOf(const ExplainFlags& flags, const Targe
   EvidenceOptions options;
   options.moment = target.moment;
   options.read_sources = !flags.no_source;
-  if (flags.memory.empty()) return options;
-  const absl::StatusOr<uint64_t> memory = ParseByteSize("--memory", flags.memory, 1, uint64_t{1} << 50);
-  if (!memory.ok()) return WithExitCode(ExitCode::kUsage, memory.status());
-  options.limit_bytes = *memory;
+  if (flags.limit.empty()) return options;
+  const absl::StatusOr<uint64_t> limit = ParseByteSize("--limit", flags.limit, 1, uint64_t{1} << 50);
+  if (!limit.ok()) return WithExitCode(ExitCode::kUsage, limit.status());
+  options.limit_bytes = *limit;
   return options;
 }
 
@@ -45,12 +45,12 @@ absl::Status ShowExplanation(const ExplainFlags& flags) {
   ASSIGN_OR_RETURN(const Explanation explanation, ExplainRecording(target.recording, profile, sites, options));
 
   if (flags.json) {
-    RETURN_IF_ERROR(PrintAnswer(RenderExplanationJson(profile, explanation, flags.limit)));
+    RETURN_IF_ERROR(PrintAnswer(RenderExplanationJson(profile, explanation, flags.findings)));
   } else {
     std::string header = RenderHeader(profile, {.full_paths = flags.full_path});
     header.pop_back();  // its empty line: the header goes on
     RETURN_IF_ERROR(PrintAnswer(
-        header + RenderExplanation(profile, explanation, {.limit = flags.limit, .full_paths = flags.full_path})));
+        header + RenderExplanation(profile, explanation, {.limit = flags.findings, .full_paths = flags.full_path})));
   }
   RETURN_IF_ERROR(CheckWhole(target));
   if (!flags.fail_on_finding || explanation.findings.empty()) return absl::OkStatus();
@@ -68,8 +68,8 @@ int ExplainMain(Arguments arguments) {
   app.add_option("RECORDING", flags.target,
                  "a recording, RECORDING@LABEL to judge that moment, or the PID of a running process")
       ->required();
-  app.add_option("-n,--limit", flags.limit, "how many findings")->type_name("N")->capture_default_str();
-  app.add_option("--memory", flags.memory, "the memory there is, as 1G, if not the container's")->type_name("BYTES");
+  app.add_option("-n,--findings", flags.findings, "how many findings")->type_name("N")->capture_default_str();
+  app.add_option("--limit", flags.limit, "the memory there is, as 1G, if not the container's")->type_name("BYTES");
   app.add_flag("--fail-on-finding", flags.fail_on_finding, "end with exit status 8 if there is a finding");
   app.add_flag("--no-source", flags.no_source, "do not read the program's source files");
   app.add_flag("--full-path", flags.full_path, "print paths in full");

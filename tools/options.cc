@@ -65,7 +65,7 @@ void ViewFlags::AddSelectionTo(CLI::App& app) {
 }
 
 void ViewFlags::AddTo(CLI::App& app) {
-  app.add_option("-n,--limit", limit, "how many lines")->type_name("N")->group(kViewGroup)->capture_default_str();
+  app.add_option("-n,--lines", limit, "how many lines")->type_name("N")->group(kViewGroup)->capture_default_str();
   AddSelectionTo(app);
   app.add_option("--sort", sort, "largest first by size, count, average or total (ever allocated)")
       ->type_name("KEY")

@@ -20,7 +20,7 @@ void ExpectNoFinding(Command command, size_t processes = 1) {
   EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
   EXPECT_GE(run.processes.size(), processes);
   for (const RecordedProcess& process : run.processes) {
-    const Outcome told = Allocline({"explain", "--fail-on-finding", "--memory", "64M", process.recording().path()});
+    const Outcome told = Allocline({"explain", "--fail-on-finding", "--limit", "64M", process.recording().path()});
     EXPECT_EQ(ExitCodeOf(told), 0) << told.out << told.err;
     EXPECT_THAT(told.out, ::testing::HasSubstr("no finding"));
   }

@@ -77,7 +77,7 @@ TEST_F(ExplainTest, AFindingEndsTheCommandWithAnErrorOnlyWhereThatIsAskedFor) {
 TEST_F(ExplainTest, JsonHoldsEveryFact) {
   MadeUpProgram program;
   AddCollection(program);
-  const nlohmann::json json = nlohmann::json::parse(Explain(program, {"--json", "--memory", "1G"}).out);
+  const nlohmann::json json = nlohmann::json::parse(Explain(program, {"--json", "--limit", "1G"}).out);
   EXPECT_EQ(json["schema"], "allocline.explain/1");
   EXPECT_EQ(json["limit_bytes"], 1024 * kMiB);
   EXPECT_EQ(json["no_finding"], nullptr);
@@ -137,7 +137,7 @@ TEST_F(ExplainTest, PoorRecordingsAreNoFindingAndSayWhy) {
   EXPECT_THAT(Explain(of_libraries, {"--lib-path", "/src/sync"}).out,
               HasSubstr("of which 0 B on lines of the program's own code"));
   EXPECT_EQ(ExitCodeOf(Allocline({"explain", "/nowhere.allocline"})), 2);
-  EXPECT_EQ(ExitCodeOf(Explain(empty, {"--memory", "much"})), 1);
+  EXPECT_EQ(ExitCodeOf(Explain(empty, {"--limit", "much"})), 1);
 }
 
 TEST_F(ExplainTest, NamesThatWouldCommandATerminalAreShownAsText) {
