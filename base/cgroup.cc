@@ -289,10 +289,11 @@ void FindDirectory(CgroupVersion version, std::string_view group, const char* ro
 // ---------------------------------------------------------------- reading
 
 struct Files {
-  std::string_view usage, limit, inactive;
+  std::string_view usage, limit, peak, inactive;
 };
-constexpr Files kFilesOfV1 = {"/memory.usage_in_bytes", "/memory.limit_in_bytes", "total_inactive_file"};
-constexpr Files kFilesOfV2 = {"/memory.current", "/memory.max", "inactive_file"};
+constexpr Files kFilesOfV1 = {"/memory.usage_in_bytes", "/memory.limit_in_bytes", "/memory.max_usage_in_bytes",
+                              "total_inactive_file"};
+constexpr Files kFilesOfV2 = {"/memory.current", "/memory.max", "/memory.peak", "inactive_file"};
 const Files& FilesOf(CgroupVersion version) { return version == CgroupVersion::kV1 ? kFilesOfV1 : kFilesOfV2; }
 
 struct Usage {
@@ -426,6 +427,28 @@ ContainerParts ReadContainerParts(const Cgroup& group) {
     for (int part = kSlab; part <= kSockets; ++part) parts.kernel_bytes += v2[part].value;
   }
   return parts;
+}
+
+ContainerMemory ReadContainerPeak(const Cgroup& group, uint64_t seen_limit) {
+  ContainerMemory nearest;
+  if (!group.found()) return nearest;
+  const Files& files = FilesOf(group.version);
+  Path directory(group.directory);
+  Pair above[] = {{"hierarchical_memory_limit"}};  // holds for the group itself, too
+  ReadPairs(directory, "/memory.stat", above);
+  uint64_t most = above[0].found ? above[0].value : kNoLimit;
+  do {
+    ContainerMemory peak{.found = true};
+    if (!ReadNumber(directory, files.limit, &peak.limit_bytes) || peak.limit_bytes == 0) peak.limit_bytes = kNoLimit;
+    if (peak.limit_bytes > most) peak.limit_bytes = most;
+    most = kNoLimit;
+    if (peak.limit_bytes >= kNoLimit || !ReadNumber(directory, files.peak, &peak.usage_bytes)) continue;
+    if (peak.usage_bytes > peak.limit_bytes) peak.usage_bytes = peak.limit_bytes;
+    if (peak.limit_bytes == seen_limit) return peak;
+    const bool is_nearer = peak.limit_bytes - peak.usage_bytes < nearest.limit_bytes - nearest.usage_bytes;
+    if (!nearest.found || is_nearer) nearest = peak;
+  } while (directory.GoUp(group.mount_bytes));
+  return nearest;
 }
 
 bool ReadOomKills(const Cgroup& group, uint64_t* kills) {

@@ -70,6 +70,11 @@ Cgroup FindCgroup(int pid, const char* root = "");
 uint64_t CgroupMembership(const char* root = "");
 ContainerMemory ReadContainerMemory(const Cgroup& group);
 ContainerParts ReadContainerParts(const Cgroup& group);
+// The most that was ever charged to a group, and its limit: what is left to be read when a process was killed for it.
+// Of the group that has the limit `seen_limit`, from this one upwards; if none has it any more, of that which came
+// nearest to its limit. It counts all page cache, also what would be given back, but is never said to be more than the
+// limit. Not found: no limit, nobody counts it (version 2 before Linux 5.19), or the group is gone.
+ContainerMemory ReadContainerPeak(const Cgroup& group, uint64_t seen_limit);
 // How often the kernel has killed a process of this very group because it was full; false if the kernel does not say.
 bool ReadOomKills(const Cgroup& group, uint64_t* kills);
 

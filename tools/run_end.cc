@@ -7,8 +7,6 @@
 #include <filesystem>
 #include <system_error>
 
-#include "base/cgroup.h"
-
 namespace allocline {
 namespace {
 
@@ -52,8 +50,10 @@ ContainerEvidence EvidenceOf(const format::FileHeader& header) {
   static_assert(sizeof group.directory >= sizeof header.container_path);
   memcpy(group.directory, header.container_path, sizeof header.container_path);
   group.directory[sizeof header.container_path - 1] = '\0';
-  if (group.directory[0] == '\0' || !ReadOomKills(group, &evidence.kills_now)) {
-    evidence.kills_now = format::kNotCounted;
+  if (group.directory[0] == '\0') return evidence;
+  if (!ReadOomKills(group, &evidence.kills_now)) evidence.kills_now = format::kNotCounted;
+  if (evidence.was_killed && header.container_limit_bytes != 0) {
+    evidence.at_most = ReadContainerPeak(group, header.container_limit_bytes);
   }
   return evidence;
 }
@@ -103,7 +103,14 @@ ContainerVerdict Judge(const ChildEnd& end, std::span<const ContainerEvidence> e
       find(ContainerDeed::kGivenLimit, [](const ContainerEvidence& e) { return e.ended_itself; });
   if (verdict.deed != ContainerDeed::kNone) return verdict;
   verdict = find(ContainerDeed::kKilled, [](const ContainerEvidence& e) { return e.was_killed && CounterRose(e); });
-  if (verdict.deed != ContainerDeed::kNone) return verdict;
+  if (verdict.deed != ContainerDeed::kNone) {
+    const ContainerMemory& at_most = evidence[*verdict.victim].at_most;
+    if (at_most.found) {
+      verdict.usage_bytes = at_most.usage_bytes;
+      verdict.limit_bytes = at_most.limit_bytes;
+    }
+    return verdict;
+  }
   if (end.signal != SIGKILL && end.code != kCodeOfSigkill) return {};
   verdict = find(ContainerDeed::kLikelyKilled, [](const ContainerEvidence& e) { return e.was_killed && WasFull(e); });
   if (verdict.deed != ContainerDeed::kNone || !now.RoseSince(before)) return verdict;

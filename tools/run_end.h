@@ -2,8 +2,9 @@
 //
 // A process that the kernel kills for a full container says nothing: it is gone, and what started it sees SIGKILL, as
 // of any other kill. Three things tell that it was the container. The cgroup counts such kills (memory.events in v2,
-// memory.oom_control in v1), and the tracer noted the count when it started. It noted how full the container was, too,
-// each time that grew. And a process that was given a limit by `run --limit` says that it ended itself there.
+// memory.oom_control in v1), and the tracer noted the count when it started. The cgroup has the most it ever held, too:
+// what the process itself saw last may be far below, for pages that are touched long after they were asked for pass it
+// by. And a process that was given a limit by `run --limit` says that it ended itself there.
 //
 // Where no recording came to be (a full disk, a program that cannot be traced), the counts of our own cgroup and those
 // below it are compared with what they were before.
@@ -17,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cgroup.h"
 #include "tools/recording_files.h"
 #include "tools/signal_relay.h"
 
@@ -27,6 +29,7 @@ struct ContainerEvidence {
   bool was_killed = false;                    // it has ended, and not by its exit handlers
   uint64_t kills_before = 0, kills_now = 0;   // in its cgroup; format::kNotCounted where the kernel does not say
   uint64_t usage_bytes = 0, limit_bytes = 0;  // as last seen by it; limit 0: none
+  ContainerMemory at_most = {};               // of a killed one: what the kernel has counted in its cgroup
   bool ended_itself = false;                  // at limit_bytes, which was given to it
 };
 // Looks at the cgroup as it is now.

@@ -370,6 +370,66 @@ TEST_F(CgroupTest, ALimitThatIsLoweredIsSeenAtTheNextReading) {
   EXPECT_FALSE(ReadContainerMemory(group).found);
 }
 
+// ---------------------------------------------------------------- the most there was
+
+// What is read where a process was killed for a limit that it had seen.
+class CgroupPeakTest : public CgroupTest {
+ protected:
+  void PodOfV2(const std::string& directory, const std::string& peak, const std::string& max) {
+    GroupOfV2("/sys/fs/cgroup/" + directory, "10", max);
+    Write("/sys/fs/cgroup/" + directory + "/memory.peak", peak + "\n");
+  }
+  ContainerMemory Peak(uint64_t seen_limit) const {
+    return ReadContainerPeak(FindCgroup(kPid, root_.c_str()), seen_limit);
+  }
+};
+
+TEST_F(CgroupPeakTest, ItIsOfTheGroupWhoseLimitWasSeen) {
+  ProcessIsIn("0::/pod/container/inner\n");
+  PodOfV2("pod/container/inner", "290", "max");
+  PodOfV2("pod/container", "300", "300");  // full of page cache once
+  PodOfV2("pod", "990", "1000");
+  EXPECT_EQ(Peak(1000).usage_bytes, 990);
+  EXPECT_EQ(Peak(1000).limit_bytes, 1000);
+  EXPECT_EQ(Peak(300).usage_bytes, 300);
+  EXPECT_EQ(Peak(300).limit_bytes, 300);
+}
+
+TEST_F(CgroupPeakTest, AfterALimitWasChangedItIsOfTheGroupThatCameNearestToItsLimit) {
+  ProcessIsIn("0::/pod/container\n");
+  PodOfV2("pod/container", "400", "500");
+  PodOfV2("pod", "980", "1000");
+  EXPECT_EQ(Peak(700).limit_bytes, 1000);
+  EXPECT_EQ(Peak(700).usage_bytes, 980);
+}
+
+TEST_F(CgroupPeakTest, ItIsNeverMoreThanTheLimit) {
+  ProcessIsIn("0::/pod\n");
+  PodOfV2("pod", "700", "300");  // lowered since
+  EXPECT_EQ(Peak(300).usage_bytes, 300);
+  EXPECT_EQ(Peak(800).usage_bytes, 300);
+}
+
+TEST_F(CgroupPeakTest, Version1CountsItTooUnderTheLimitOfAGroupThatCannotBeSeen) {
+  ProcessIsIn("4:memory:/pod\n");
+  GroupOfV1("/sys/fs/cgroup/memory/pod", "10", "9223372036854771712");
+  Write("/sys/fs/cgroup/memory/pod/memory.stat", "hierarchical_memory_limit 8000\n");
+  Write("/sys/fs/cgroup/memory/pod/memory.max_usage_in_bytes", "7900\n");
+  EXPECT_EQ(Peak(8000).usage_bytes, 7900);
+  EXPECT_EQ(Peak(8000).limit_bytes, 8000);
+}
+
+TEST_F(CgroupPeakTest, WithoutALimitOrACountThereIsNone) {
+  EXPECT_FALSE(ReadContainerPeak(Cgroup{}, 0).found);
+  ProcessIsIn("0::/pod\n");
+  PodOfV2("pod", "700", "max");
+  EXPECT_FALSE(Peak(800).found);
+  PodOfV2("pod", "much", "800");
+  EXPECT_FALSE(Peak(800).found);
+  fs::remove(root_ + "/sys/fs/cgroup/pod/memory.peak");  // before Linux 5.19
+  EXPECT_FALSE(Peak(800).found);
+}
+
 // ---------------------------------------------------------------- kills
 
 TEST_F(CgroupTest, KillsAreCountedByBothVersions) {

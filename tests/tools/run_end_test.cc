@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <string.h>
 
 #include <filesystem>
 #include <fstream>
+#include <string>
 
 #include "tests/support/temp_dir.h"
 #include "tools/connector_log.h"
@@ -83,6 +85,62 @@ TEST(RunEndTest, TheTextNamesTheFiguresAndAVictimThatIsNotTheProgram) {
             "exited with 1 after 1.5 s; worker (pid 7) was killed by the container's OOM killer at 1022 of 1024 MiB");
   EXPECT_EQ(EndText(kSigkill, 1'500'000'000, {}, ""), "was ended by signal 9 (SIGKILL) after 1.5 s");
   EXPECT_EQ(EndText(kFailed, 50'000'000, {}, ""), "exited with 1 after 0.1 s");
+}
+
+// Pages that were touched without a call that the tracer sees.
+TEST(RunEndTest, HowFullItWasIsWhatTheKernelCounted) {
+  ContainerEvidence evidence = Killed(0, 1, 173 * kMebibyte);
+  evidence.at_most = {.usage_bytes = 1023 * kMebibyte, .limit_bytes = 1024 * kMebibyte, .found = true};
+  EXPECT_EQ(Judged(kSigkill, {Lived(0, 1), evidence}).usage_bytes, 1023 * kMebibyte);
+  evidence.kills_now = 0;
+  evidence.ended_itself = true;
+  EXPECT_EQ(Judged(kSigkill, {evidence}).usage_bytes, 173 * kMebibyte) << "not the kernel's deed";
+}
+
+// A group of version 2 with a limit, and one in it that a recorded process was killed in.
+class EvidenceTest : public ::testing::Test {
+ protected:
+  void Write(const std::string& file, const std::string& content) {
+    std::filesystem::create_directories(group_);
+    std::ofstream(group_ + file) << content << "\n";
+  }
+  format::FileHeader Header() const {
+    format::FileHeader header = {};
+    header.pid = UINT32_MAX;  // of nobody
+    header.container_version = 2;
+    header.container_usage_bytes = 173 * kMebibyte;
+    header.container_limit_bytes = 256 * kMebibyte;
+    strcpy(header.container_path, group_.c_str());
+    return header;
+  }
+
+  TempDir root_;
+  const std::string group_ = root_.path() + "/pod/inner";
+};
+
+TEST_F(EvidenceTest, AfterAKillTheGroupsAreAskedForTheirCountAndTheirPeak) {
+  Write("/memory.max", "max");
+  Write("/memory.peak", std::to_string(255 * kMebibyte));
+  Write("/memory.events", "oom 1\noom_kill 1");
+  Write("/../memory.max", std::to_string(256 * kMebibyte));
+  Write("/../memory.peak", std::to_string(256 * kMebibyte));
+  const ContainerEvidence evidence = EvidenceOf(Header());
+  EXPECT_TRUE(evidence.was_killed);
+  EXPECT_EQ(evidence.kills_now, 1u);
+  EXPECT_EQ(EndText(kSigkill, 0, Judged(kSigkill, {evidence}), ""),
+            "was killed by the container's OOM killer at 256 of 256 MiB");
+}
+
+TEST_F(EvidenceTest, WithoutAPeakItIsWhatTheProcessSawLast) {
+  Write("/memory.events", "oom 1\noom_kill 1");
+  EXPECT_EQ(EndText(kSigkill, 0, Judged(kSigkill, {EvidenceOf(Header())}), ""),
+            "was killed by the container's OOM killer at 173 of 256 MiB");
+}
+
+TEST_F(EvidenceTest, AGroupThatIsGoneCountsNothing) {
+  const ContainerEvidence evidence = EvidenceOf(Header());
+  EXPECT_EQ(evidence.kills_now, format::kNotCounted);
+  EXPECT_FALSE(evidence.at_most.found);
 }
 
 // ---------------------------------------------------------------- without a recording

@@ -66,6 +66,9 @@ int main(int argc, char** argv) {
     }
   } else if (strcmp(way, "ask") == 0) {
     Kept(malloc(number));
+  } else if (strcmp(way, "touch") == 0) {  // a block, page by page, with no call between
+    volatile char* block = Kept(malloc(number));
+    for (size_t i = 0; block != NULL && i < number; i += 4096) block[i] = 1;
   } else if (strcmp(way, "map") == 0) {
     Kept(mmap(NULL, number, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     Kept(mmap(NULL, number * 100, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));  // addresses alone
