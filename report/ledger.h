@@ -68,6 +68,10 @@ LedgerView MakeLedgerView(const RecordedLedger& ledger);
 // "RSS 98.2 MiB = 81.0 traced + 9.1 allocator slack + ...", of the container where that is known. Parts below a
 // hundredth are added up as "other", so that the sum is right as it stands there. Safe to print.
 std::string LedgerLine(const RecordedLedger& ledger);
+// "container +192 MiB: traced +163 MiB, allocator slack +18.2 MiB, ...": how the parts of one process, or of two,
+// changed from `old` on; of the resident sets where not both know their container's. Parts whose change is below a
+// hundredth of the largest are added up as "other". Safe to print.
+std::string LedgerChangeLine(const RecordedLedger& ledger, const RecordedLedger& old);
 // The whole, a line for each row, with what it consists of where that is known. Safe to print; lines end in newlines,
 // and begin with `indent`.
 std::string LedgerTable(const RecordedLedger& ledger, std::string_view indent);

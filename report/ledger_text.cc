@@ -1,7 +1,10 @@
 // The ledger as a line and as a table.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -174,6 +177,43 @@ std::string LedgerLine(const RecordedLedger& ledger) {
     rest -= steps;
   }
   if (rest != 0) add(rest, "other");
+  return text;
+}
+
+std::string LedgerChangeLine(const RecordedLedger& ledger, const RecordedLedger& old) {
+  const LedgerView views[] = {MakeLedgerView(ledger), MakeLedgerView(old)};
+  const bool of_container = views[0].container_bytes && views[1].container_bytes;
+  std::map<std::pair<LedgerPart, std::string>, std::pair<std::string, int64_t>> changes;  // name, bytes
+  int64_t total = 0, largest = 0;
+  for (const LedgerView& view : views) {
+    const int sign = &view == views ? 1 : -1;
+    for (const LedgerRow& row : view.rows) {
+      auto& [name, change] = changes[{row.part, row.object}];
+      name = ShortName(row);
+      change += sign * (of_container ? row.container_bytes : row.rss_bytes);
+    }
+  }
+  for (const auto& [part, change] : changes) {
+    total += change.second;
+    largest = std::max(largest, std::abs(change.second));
+  }
+  std::string text =
+      fmt::format("{} {}", of_container ? "container" : "RSS", SignedSizeText(static_cast<double>(total)));
+  int64_t other = 0;
+  std::string_view before = ": ";
+  const auto add = [&](std::string_view name, int64_t bytes) {
+    text += fmt::format("{}{} {}", before, name, SignedSizeText(static_cast<double>(bytes)));
+    before = ", ";
+  };
+  for (const auto& [part, change] : changes) {
+    const auto& [name, bytes] = change;
+    if (bytes != 0 && std::abs(bytes) >= largest / 100) {
+      add(name, bytes);
+    } else {
+      other += bytes;
+    }
+  }
+  if (other != 0) add("other", other);
   return text;
 }
 

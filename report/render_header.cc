@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "report/escape.h"
@@ -148,15 +149,37 @@ std::string MemoryText(const ProfileSummary& summary, const ProfileSummary* old)
   return text + "\n";
 }
 
+// "0.8 s after the start": when the ledger was read, which is at the last growth of the process, where that is another
+// moment than that of the figures beside it. Else empty.
+std::string LedgerTime(const ProfileSummary& summary) {
+  if (summary.ledger->figures.rss_bytes == summary.rss_bytes) return "";
+  const auto seconds = [](uint64_t ns) { return static_cast<double>(ns) / 1e9; };
+  std::string text = fmt::format("{:.1f} s after the start", seconds(summary.ledger_after_ns));
+  if (summary.running) {
+    const uint64_t age_ns = summary.elapsed_ns - std::min(summary.elapsed_ns, summary.ledger_after_ns);
+    text += fmt::format(", {:.1f} s ago", seconds(age_ns));
+  }
+  return text;
+}
+
 // Nothing where the recording has no ledger of this moment.
 std::string LedgerText(const ProfileSummary& summary) {
   if (!summary.ledger) return "";
-  std::string text = "ledger:   " + LedgerLine(*summary.ledger);
-  // Read at the last growth of the process, which may be a while ago.
-  if (summary.ledger->figures.rss_bytes != summary.rss_bytes) {
-    text += fmt::format(" ({:.1f} s after the start)", static_cast<double>(summary.ledger_after_ns) / 1e9);
+  const std::string time = LedgerTime(summary);
+  return fmt::format("ledger:   {}{}\n", LedgerLine(*summary.ledger), time.empty() ? "" : " (" + time + ")");
+}
+
+// Nothing unless both have one.
+std::string LedgerChangeText(const ProfileSummary& summary, const ProfileSummary& old) {
+  if (!summary.ledger || !old.ledger) return "";
+  std::string times;
+  for (const auto& [name, of] : {std::pair("new", &summary), std::pair("old", &old)}) {
+    if (const std::string time = LedgerTime(*of); !time.empty()) {
+      times += fmt::format("{}{}: {}", times.empty() ? " (" : "; ", name, time);
+    }
   }
-  return text + "\n";
+  return fmt::format("ledger:   {}{}\n", LedgerChangeLine(*summary.ledger, *old.ledger),
+                     times.empty() ? "" : times + ")");
 }
 
 std::string ResolvedText(const Profile& profile, LineOf line_of) {
@@ -213,8 +236,9 @@ std::string RenderDiffHeader(const Profile& profile, const Profile& old, const T
   return fmt::format("new: {}\nold: {}\n", ProcessText(summary), ProcessText(old.summary())) +
          TracedText(summary, &old.summary()) + DomainsText(summary, &old.summary()) +
          PythonLines(summary, &old.summary()) + ModeLines(summary, &old.summary()) +
-         MemoryText(summary, &old.summary()) + ResolvedText(profile, options.line_of) +
-         DroppedText(summary, &old.summary()) + NotesText(summary, &old.summary()) + "\n";
+         MemoryText(summary, &old.summary()) + LedgerChangeText(summary, old.summary()) +
+         ResolvedText(profile, options.line_of) + DroppedText(summary, &old.summary()) +
+         NotesText(summary, &old.summary()) + "\n";
 }
 
 }  // namespace allocline

@@ -98,6 +98,14 @@ Json DomainsJson(const ProfileSummary& summary) {
   return domains;
 }
 
+Json MemoryJson(const ProfileSummary& summary) {
+  return {{"rss_bytes", KnownOrNull(summary.rss_bytes)},
+          {"pss_bytes", KnownOrNull(summary.pss_bytes)},
+          {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
+          {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
+          {"tracer_bytes", summary.tracer_bytes}};
+}
+
 Json LedgerJson(const ProfileSummary& summary) {
   if (!summary.ledger) return nullptr;
   const format::LedgerRecord& figures = summary.ledger->figures;
@@ -164,12 +172,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
       {"without_stack", WithoutStackJson(summary)},
       {"domains", DomainsJson(summary)},
       {"python", PythonJson(summary)},
-      {"memory",
-       {{"rss_bytes", KnownOrNull(summary.rss_bytes)},
-        {"pss_bytes", KnownOrNull(summary.pss_bytes)},
-        {"container_usage_bytes", KnownOrNull(summary.container_usage_bytes)},
-        {"container_limit_bytes", KnownOrNull(summary.container_limit_bytes)},
-        {"tracer_bytes", summary.tracer_bytes}}},
+      {"memory", MemoryJson(summary)},
       {"ledger", LedgerJson(summary)},
       {"mode", ModeJson(summary)},
       {"resolved",

@@ -19,6 +19,7 @@ nlohmann::ordered_json ProfileJson(const Profile& profile, LineOf line_of);
 nlohmann::ordered_json PythonJson(const ProfileSummary& summary);
 nlohmann::ordered_json WithoutStackJson(const ProfileSummary& summary);
 nlohmann::ordered_json DomainsJson(const ProfileSummary& summary);
+nlohmann::ordered_json MemoryJson(const ProfileSummary& summary);
 // null without one.
 nlohmann::ordered_json LedgerJson(const ProfileSummary& summary);
 

@@ -95,7 +95,7 @@ absl::StatusOr<RecordingInfo> GatherInfo(const Target& target, Symbolizer* symbo
   ASSIGN_OR_RETURN(
       const Profile profile,
       LoadProfile(target.recording, nullptr, {.snapshot = target.moment.snapshot, .at_peak = target.moment.at_peak}));
-  info.summary = profile.summary();
+  info.summary = WithPresentFigures(target, profile.summary());
   info.modules = GatherModules(target.recording, symbolizer);
   info.threads = GatherThreads(target.recording);
   for (const ThreadInfo& thread : info.threads) {

@@ -2,6 +2,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
@@ -87,7 +88,16 @@ std::string RenderProcess(const RecordingInfo& info) {
 std::string RenderLedger(const RecordingInfo& info) {
   const ProfileSummary& summary = info.summary;
   if (!summary.ledger) return "";
-  std::string text = fmt::format("\nmemory, {:.1f} s after the start:\n{}", Seconds(summary.ledger_after_ns),
+  // A process writes down what its memory consists of when it has grown: of a running one that may be long ago.
+  std::string present;
+  if (summary.running) {
+    present = fmt::format(", {:.1f} s ago; RSS is now {}",
+                          Seconds(summary.elapsed_ns - std::min(summary.elapsed_ns, summary.ledger_after_ns)),
+                          Bytes(summary.rss_bytes));
+    if (summary.container_usage_bytes > 0)
+      present += ", the container's figure " + Bytes(summary.container_usage_bytes);
+  }
+  std::string text = fmt::format("\nmemory, {:.1f} s after the start{}:\n{}", Seconds(summary.ledger_after_ns), present,
                                  LedgerTable(*summary.ledger, "  "));
   if ((summary.ledger->figures.flags & format::kLedgerNoRegions) != 0) {
     text += "  the process could not read /proc/self/smaps: parts of its anonymous memory are not told apart\n";
@@ -299,6 +309,8 @@ std::string RenderInfoJson(const RecordingInfo& info) {
       {"without_stack", WithoutStackJson(info.summary)},
       {"domains", DomainsJson(info.summary)},
       {"python", PythonJson(info.summary)},
+      {"elapsed_ns", info.summary.elapsed_ns},
+      {"memory", MemoryJson(info.summary)},
       {"ledger", LedgerJson(info.summary)},
       {"codes", recording.codes().size()},
       {"events", CountersJson(info.events)},

@@ -62,17 +62,20 @@ absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions optio
   options.symbolizer.progress = [&](size_t done, size_t total) { progress.Update(done, total); };
   absl::StatusOr<Profile> profile = LoadReport(target.recording, target.label, options, sites);
   if (!profile.ok()) return WithExitCode(ExitCode::kUsage, profile.status());  // --by thread where it cannot be
-  if (!target.process || target.label) return profile;
+  ProfileSummary summary = WithPresentFigures(target, profile->summary());
+  return std::move(*profile).WithSummary(std::move(summary));
+}
 
+ProfileSummary WithPresentFigures(const Target& target, ProfileSummary summary) {
+  if (!target.process || target.label) return summary;
   const ProcessMemory memory = ReadProcessMemory(*target.process);
-  if (memory.rss_bytes == 0) return profile;  // it has ended meanwhile: its own last figures stand
-  ProfileSummary summary = profile->summary();
+  if (memory.rss_bytes == 0) return summary;  // it has ended meanwhile: its own last figures stand
   summary.running = true;
   summary.elapsed_ns = MonotonicNow() - target.recording.header().start_monotonic_ns;
   summary.rss_bytes = memory.rss_bytes;
   summary.container_usage_bytes = memory.container.usage_bytes;
   summary.container_limit_bytes = memory.container.limit_bytes;
-  return Profile(profile->shared_stacks(), profile->sites(), std::move(summary));
+  return summary;
 }
 
 Checkpoint PresentOf(const ProfileSummary& summary) {

@@ -35,6 +35,9 @@ absl::StatusOr<Target> OpenTarget(std::string_view text);
 // progress bar shows up on a terminal when symbols take long. `sites` as in LoadProfile.
 absl::StatusOr<Profile> LoadTarget(const Target& target, OpenReportOptions options, SiteMap* sites = nullptr);
 
+// `summary`, of that profile, with the kernel's present figures if the target is a running process as it is now.
+ProfileSummary WithPresentFigures(const Target& target, ProfileSummary summary);
+
 // Several, added up (merge_profiles.h). What a process has from another of them that forked it is taken off.
 absl::StatusOr<Profile> LoadTargets(std::span<const Target> targets, const OpenReportOptions& options);
 

@@ -8,6 +8,7 @@ namespace allocline::testing {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -73,6 +74,7 @@ TEST_F(DiffTest, TwoLabelsOfOneRecording) {
   const std::string text = Answer({"diff", recording + "@before", recording + "@after"});
   EXPECT_THAT(text, AllOf(StartsWith("new: ledger (pid "), HasSubstr("snapshot \"after\""),
                           HasSubstr("\nold: ledger (pid "), HasSubstr("snapshot \"before\"")));
+  EXPECT_THAT(text, ContainsRegex("\nmemory: .*\nledger:   (container|RSS) [+-][0-9.]+ "));
 }
 
 TEST_F(DiffTest, ARunningProcessAgainstAFileAndAgainstItsOwnLabel) {

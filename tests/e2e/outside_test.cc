@@ -107,7 +107,7 @@ TEST_F(OutsideTest, AProcessThatIsNotTracedIsRefusedWithWhatToDo) {
 }
 
 TEST_F(OutsideTest, TheHeaderOfARunningProcessSaysSoAndShowsItsPresentMemory) {
-  const auto process = StartLedger(directory_.path(), {"rows", "100", "64"});
+  const auto process = StartLedger(directory_.path(), {"rows", "100", "64", "label", "early"});
   const std::string pid = std::to_string(process->pid());
   const std::string recording = RecordingsIn(directory_.path()).front();
   for (const std::string& name : {pid, recording}) {
@@ -117,7 +117,12 @@ TEST_F(OutsideTest, TheHeaderOfARunningProcessSaysSoAndShowsItsPresentMemory) {
     EXPECT_EQ(profile["running"], true);
     EXPECT_GT(profile["elapsed_ns"], 0);
     EXPECT_GT(profile["memory"]["rss_bytes"], 500'000);
-    EXPECT_EQ(AnswerJson({"info", name})["running"], true);
+    EXPECT_THAT(Answer({"info", name}),
+                ContainsRegex("\nmemory, [0-9.]+ s after the start, [0-9.]+ s ago; RSS is now [0-9.]+ [KM]iB"));
+    const Json info = AnswerJson({"info", name});
+    EXPECT_EQ(info["running"], true);
+    EXPECT_GE(info["elapsed_ns"], info["ledger"]["after_ns"]);
+    EXPECT_GT(info["memory"]["rss_bytes"], 500'000);
   }
   Answer({"snapshot", pid, "--label", "then", "-o", directory_ / "then.allocline"});
   EXPECT_THAT(Answer({"top", directory_ / "then.allocline"}),

@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr uint64_t kMiB = 1 << 20;
 
@@ -61,6 +62,27 @@ TEST(LedgerLineTest, WithoutAContainerTheyAreOfTheResidentSet) {
   EXPECT_EQ(LedgerLine(ledger),
             "RSS 200 MiB = 120 traced + 20 allocator slack + 4 stacks + 15 mapped by libduckdb.so + 5 mapped by other "
             "code + 3 data of modules + 12 allocline + 18 mapped files + 2 shared memory + 1 other");
+}
+
+TEST(LedgerChangeLineTest, EachPartThatMovedIsThereWithItsSignAndSmallOnesAreOneSum) {
+  RecordedLedger now = Whole();
+  now.figures.traced_bytes += 50 * kMiB;
+  now.figures.heap_bytes += 40 * kMiB;  // of which 10 MiB were slack before
+  now.figures.anonymous_bytes += 40 * kMiB;
+  now.figures.rss_bytes += 40 * kMiB;
+  now.figures.stack_bytes += 4096;
+  now.figures.anonymous_bytes += 4096;
+  now.figures.rss_bytes += 4096;
+  now.figures.container_anonymous_bytes += 40 * kMiB + 4096;
+  now.figures.container_usage_bytes += 40 * kMiB + 4096;
+  now.items[0].path = "/usr/lib/libarrow.so";
+  EXPECT_EQ(LedgerChangeLine(now, Whole()),
+            "container +40.0 MiB: traced +50.0 MiB, allocator slack -10.0 MiB, mapped by libarrow.so +15.0 MiB, mapped "
+            "by libduckdb.so -15.0 MiB, other +4096 B");
+  EXPECT_EQ(LedgerChangeLine(Whole(), Whole()), "container +0 B");
+  RecordedLedger elsewhere = Whole();
+  elsewhere.figures.flags |= format::kLedgerNoContainer;
+  EXPECT_THAT(LedgerChangeLine(now, elsewhere), StartsWith("RSS +40.0 MiB: traced +50.0 MiB,"));
 }
 
 TEST(LedgerTableTest, ARowSaysWhatItConsistsOf) {
@@ -121,6 +143,7 @@ TEST(LedgerViewTest, WhateverTheFiguresTheRowsAddUp) {
     EXPECT_EQ(rss, capped(view.rss_bytes));
     EXPECT_EQ(container, capped(*view.container_bytes));
     EXPECT_FALSE(LedgerLine(ledger).empty());
+    EXPECT_FALSE(LedgerChangeLine(ledger, Whole()).empty());
     EXPECT_FALSE(LedgerTable(ledger, "").empty());
   }
 }

@@ -21,6 +21,7 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr int64_t kMiB = 1 << 20;
 constexpr const char* kProgram = "/app/prog";
@@ -290,6 +291,43 @@ Profile PythonProfile(int64_t python, int64_t mapped, uint64_t arena_bytes, int6
   summary.python_arena_bytes = arena_bytes;
   summary.python_small_bytes = small_bytes;
   return std::move(builder).Build(UserLineRule({}));
+}
+
+// What a process wrote down of a resident set that is all live blocks.
+RecordedLedger LedgerOf(uint64_t bytes) {
+  RecordedLedger ledger;
+  ledger.figures.traced_bytes = ledger.figures.heap_bytes = ledger.figures.rss_bytes = bytes;
+  ledger.figures.flags = format::kLedgerNoContainer;
+  return ledger;
+}
+
+TEST(RenderHeaderTest, TheLedgerOfARunningProcessSaysHowOldItIs) {
+  Fixture program;
+  program.summary().ledger = LedgerOf(200 * kMiB);
+  program.summary().ledger_after_ns = 2'500'000'000;
+  EXPECT_THAT(RenderHeader(program.Build(), {}),
+              HasSubstr("\nledger:   RSS 200 MiB = 200 traced (2.5 s after the start)\n"));
+  Fixture running;
+  running.summary().ledger = LedgerOf(200 * kMiB);
+  running.summary().ledger_after_ns = 2'500'000'000;
+  running.summary().elapsed_ns = 62'500'000'000;
+  running.summary().running = true;
+  EXPECT_THAT(RenderHeader(running.Build(), {}), HasSubstr(" (2.5 s after the start, 60.0 s ago)\n"));
+  Fixture of_now;
+  of_now.summary().ledger = LedgerOf(214 * kMiB);  // its resident set
+  EXPECT_THAT(RenderHeader(of_now.Build(), {}), HasSubstr("\nledger:   RSS 214 MiB = 214 traced\n"));
+}
+
+TEST(RenderHeaderTest, ADiffTellsHowTheLedgersPartsMovedWhereBothHaveOne) {
+  Fixture before, after, without;
+  before.summary().ledger = LedgerOf(214 * kMiB);
+  after.summary().ledger = LedgerOf(250 * kMiB);
+  after.summary().ledger_after_ns = 1'000'000'000;
+  const Profile was = before.Build(), is = after.Build(), none = without.Build();
+  EXPECT_THAT(RenderDiffHeader(is, was, {}),
+              HasSubstr("\nledger:   RSS +36.0 MiB: traced +36.0 MiB (new: 1.0 s after the start)\n"));
+  EXPECT_THAT(RenderDiffHeader(is, none, {}), Not(HasSubstr("ledger:")));
+  EXPECT_THAT(RenderDiffHeader(none, was, {}), Not(HasSubstr("ledger:")));
 }
 
 TEST(RenderHeaderTest, DomainsAndTheInterpreterHaveALineEach) {
