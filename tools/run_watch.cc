@@ -37,8 +37,9 @@ constexpr uint64_t kLastWordNs = kSecond;  // for the reporter, when the program
 constexpr size_t kMostLines = 3;
 constexpr size_t kMostSources = 16;            // processes whose lines are added up: those that hold most
 constexpr size_t kMostPackedNames = 60 << 10;  // what a pipe takes without a reader
-constexpr size_t kMostJudged = 100'000;        // files of the directory
-constexpr uint64_t kSettledAfterS = 10;        // what is no recording by then never will be
+constexpr size_t kMostJudged = 1'000'000;      // files of the directory
+constexpr uint64_t kTickNs = kSecond;          // changes of a directory within a tick of the clock may have one time
+constexpr uint64_t kSettledNs = 10 * kSecond;  // what is no recording by then never will be
 
 // What a reporter may take, beside what it has from us: half of what is left of the container's limit.
 constexpr uint64_t kMostReporterBytes = 256 << 20;
@@ -85,8 +86,9 @@ bool IsAlive(uint32_t pid) { return kill(static_cast<pid_t>(pid), 0) == 0 || err
 
 }  // namespace
 
-RunWatch::RunWatch(Settings settings)
-    : settings_(std::move(settings)), start_realtime_s_(ClockNow(CLOCK_REALTIME) / kSecond) {}
+RunWatch::RunWatch(Settings settings) : settings_(std::move(settings)) {
+  ForEachRecording([&](uint64_t identity, const std::string&) { judged_.insert(identity); });
+}
 
 RunWatch::~RunWatch() {
   while (reporter_) WaitForReporter(0);
@@ -94,17 +96,8 @@ RunWatch::~RunWatch() {
 
 // ---------------------------------------------------------------- looking
 
-// A file is opened when it is new in the directory, and once more while it is too young to be a recording.
-void RunWatch::FindRecordings() {
-  struct stat directory;
-  if (stat(settings_.directory.c_str(), &directory) != 0) return;
-  const bool changed = directory.st_mtim.tv_sec != scanned_.tv_sec || directory.st_mtim.tv_nsec != scanned_.tv_nsec;
-  if (!changed && !unsettled_) return;
-  scanned_ = directory.st_mtim;
-  const uint64_t now_s = ClockNow(CLOCK_REALTIME) / kSecond;
-  // Changes within one tick of the clock have one time.
-  unsettled_ = now_s <= static_cast<uint64_t>(directory.st_mtim.tv_sec) + 1;
-
+template <typename See>
+void RunWatch::ForEachRecording(const See& see) const {
   const std::unique_ptr<DIR, int (*)(DIR*)> entries(opendir(settings_.directory.c_str()), closedir);
   if (entries == nullptr) return;
   while (const dirent* entry = readdir(entries.get())) {
@@ -112,26 +105,43 @@ void RunWatch::FindRecordings() {
     struct stat file;
     if (judged_.size() >= kMostJudged || fstatat(dirfd(entries.get()), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0)
       continue;
-    const auto mtime_s = static_cast<uint64_t>(file.st_mtim.tv_sec);
     const uint64_t identity = std::hash<std::string_view>()(entry->d_name) ^ file.st_ino * 0x9e3779b97f4a7c15;
-    if (!S_ISREG(file.st_mode) || mtime_s + 1 < start_realtime_s_ || judged_.contains(identity)) continue;
-    const std::string path = settings_.directory + "/" + entry->d_name;
+    if (S_ISREG(file.st_mode)) see(identity, settings_.directory + "/" + entry->d_name);
+  }
+}
+
+// A file is opened when it is new in the directory, and again while it is too young to be a recording. Of the time of
+// day, which may be set meanwhile, only that it has changed counts.
+void RunWatch::FindRecordings() {
+  struct stat directory;
+  if (stat(settings_.directory.c_str(), &directory) != 0) return;
+  const uint64_t now_ns = MonotonicNow();
+  const bool changed = directory.st_mtim.tv_sec != scanned_.tv_sec || directory.st_mtim.tv_nsec != scanned_.tv_nsec;
+  if (changed) changed_ns_ = now_ns;
+  if (now_ns > changed_ns_ + kTickNs && young_.empty()) return;
+  scanned_ = directory.st_mtim;
+
+  const absl::flat_hash_map<uint64_t, uint64_t> were_young = std::exchange(young_, {});
+  ForEachRecording([&](uint64_t identity, const std::string& path) {
+    if (judged_.contains(identity)) return;
     const std::optional<format::FileHeader> header = PeekHeader(path);
-    if (!header && now_s < mtime_s + kSettledAfterS) {
-      unsettled_ = true;
-      continue;
+    const auto seen = were_young.find(identity);
+    const uint64_t seen_ns = seen == were_young.end() ? now_ns : seen->second;
+    if (!header && now_ns < seen_ns + kSettledNs) {
+      young_[identity] = seen_ns;
+      return;
     }
     judged_.insert(identity);
-    if (!header || header->run_id != settings_.run_id || followed_.size() >= kMostFollowed) continue;
+    if (!header || header->run_id != settings_.run_id || followed_.size() >= kMostFollowed) return;
     UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!fd.valid()) continue;
+    if (!fd.valid()) return;
     followed_.push_back({.path = path,
                          .program = std::string(Basename(header->program)),
                          .pid = header->pid,
                          .start_ns = header->start_monotonic_ns,
                          .emulated_limit = header->emulated_limit_bytes,
                          .snapshots = SnapshotFollower(std::move(fd))});
-  }
+  });
 }
 
 void RunWatch::TakeNews() {

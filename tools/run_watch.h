@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "base/unique_fd.h"
 #include "recording/snapshot_follower.h"
@@ -42,6 +43,7 @@ class RunWatch {
     bool as_json = false;  // messages of a connector's log, else lines of text
     OpenReportOptions symbols;
   };
+  // Before the program starts: the recordings that are there are not its own.
   explicit RunWatch(Settings settings);
   ~RunWatch();
   RunWatch(const RunWatch&) = delete;
@@ -68,6 +70,9 @@ class RunWatch {
     bool with_lines = false;
   };
 
+  // Of the directory, as it is now.
+  template <typename See>
+  void ForEachRecording(const See& see) const;
   void FindRecordings();
   void TakeNews();
   std::vector<RungSource> SourcesOf(const LogPacer::Message& message) const;
@@ -78,10 +83,12 @@ class RunWatch {
   void WaitForReporter(uint64_t most_ns);
 
   const Settings settings_;
-  const uint64_t start_realtime_s_;
-  timespec scanned_{};  // the directory's last change that was looked at
-  bool unsettled_ = true;
-  absl::flat_hash_set<uint64_t> judged_;  // files of the directory, by name and inode
+  timespec scanned_{};       // the directory's last change that was looked at,
+  uint64_t changed_ns_ = 0;  // and when it was first seen
+  // Files of the directory, by name and inode: those that are recordings of this run or never will be, and those that
+  // may become one, with the time when they were first seen.
+  absl::flat_hash_set<uint64_t> judged_;
+  absl::flat_hash_map<uint64_t, uint64_t> young_;
   std::vector<Followed> followed_;
   LogPacer pacer_;
   LineNames names_;
