@@ -6,6 +6,7 @@
 #include <memory>
 #include <tuple>
 
+#include "absl/container/flat_hash_set.h"
 #include "base/status_macros.h"
 #include "recording/byte_source.h"
 #include "recording/parser.h"
@@ -63,15 +64,25 @@ std::vector<SiteCounters> Recording::CountersAtPeak() const {
 }
 
 absl::StatusOr<size_t> Recording::FindSnapshot(std::string_view label) const {
+  label = label.substr(0, format::kMaxLabelBytes);  // as it was cut when it was recorded
   for (size_t i = snapshots_.size(); i-- > 0;) {
     if (snapshots_[i].label == label) return i;
   }
+  // There may be many thousand of them, and of any length.
+  constexpr size_t kMostNamed = 20, kMostBytes = 80;
+  const auto quoted = [](std::string_view text) {
+    return fmt::format("'{}'{}", text.substr(0, kMostBytes), text.size() > kMostBytes ? "..." : "");
+  };
+  absl::flat_hash_set<std::string_view> labels;
   std::string known;
   for (const RecordedSnapshot& snapshot : snapshots_) {
-    known += fmt::format("{}'{}'", known.empty() ? "" : ", ", snapshot.label);
+    if (!labels.insert(snapshot.label).second || labels.size() > kMostNamed) continue;
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", quoted(snapshot.label));
   }
+  if (labels.size() > kMostNamed) known += fmt::format(" and {} others", labels.size() - kMostNamed);
   if (known.empty()) known = "none";
-  return absl::NotFoundError(fmt::format("{}: has no snapshot labelled '{}'; its labels: {}", path_, label, known));
+  return absl::NotFoundError(
+      fmt::format("{}: has no snapshot labelled {}; its labels: {}", path_, quoted(label), known));
 }
 
 std::vector<format::Frame> Recording::Stack(SiteId site) const {

@@ -19,6 +19,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr size_t kMostLabels = 100;  // in the text
+
 template <typename Integer>
 std::string Bytes(Integer bytes) {
   return SizeText(static_cast<double>(bytes));
@@ -149,8 +151,16 @@ std::string RenderThreads(const RecordingInfo& info) {
 
 std::string RenderLabels(const RecordingInfo& info) {
   const Recording& recording = info.target->recording;
-  std::string text = fmt::format("\nlabels ({}):\n", recording.snapshots().size());
-  for (const RecordedSnapshot& snapshot : recording.snapshots()) {
+  const std::vector<RecordedSnapshot>& snapshots = recording.snapshots();
+  std::string text = fmt::format("\nlabels ({}):\n", snapshots.size());
+  // Of a program that takes one with each row, the first and the last.
+  const size_t first_left_out = kMostLabels / 2, left_out = snapshots.size() - std::min(snapshots.size(), kMostLabels);
+  for (size_t i = 0; i < snapshots.size(); ++i) {
+    if (left_out > 0 && i == first_left_out) {
+      text += fmt::format("  ... {} more, which --json has\n", left_out);
+      i += left_out;
+    }
+    const RecordedSnapshot& snapshot = snapshots[i];
     text += fmt::format("  \"{}\"", Printable(snapshot.label));
     if (snapshot.monotonic_ns >= recording.header().start_monotonic_ns) {
       text += fmt::format(" after {:.1f} s", Seconds(snapshot.monotonic_ns - recording.header().start_monotonic_ns));

@@ -59,7 +59,8 @@ int LogMemoryUsage(const char* label) {
   char buffer[1600];
   Text line(buffer);
   line.Add("allocline: ");
-  line.AddPrintable(label == nullptr ? "" : label);
+  char cut[format::kMaxLabelBytes + 1];  // there is room for the figures behind it
+  line.AddPrintable(Text(cut).Add(label == nullptr ? "" : label).c_str());
   line.Add(": RSS ");
   AddSize(line, LoadRelaxed(header.rss_bytes));
   if (LoadRelaxed(header.container_usage_bytes) != 0) {

@@ -147,10 +147,11 @@ def get_object_traceback(obj: object) -> Optional[Traceback]:
         return Traceback(frames, total) if _HAS_TOTAL_NFRAME else Traceback(frames)
 
 
-def checkpoint(label: str, rows: Optional[int] = None) -> bool:
-    """Keeps what is live now under `label`, for `allocline top RECORDING@LABEL` and `allocline diff`; with `rows`, how
-    many units of work the program has done by now. Cheap enough for a loop: when checkpoints have taken much room in the
-    recording, only some are kept. False if nothing is traced, or there is no room at all."""
+def checkpoint(label: Optional[str] = None, rows: Optional[int] = None) -> bool:
+    """Keeps what is live now under `label` (cut after 1024 bytes), for `allocline top RECORDING@LABEL` and
+    `allocline diff`; with `rows`, how many units of work the program has done by now. Cheap enough for a loop: when
+    checkpoints have taken much room in the recording, only some are kept. False if nothing is traced, or there is no
+    room at all."""
     if not is_tracing():
         return False
     if rows is not None and not 0 <= rows < _tracer.ROWS_NOT_GIVEN:
@@ -194,5 +195,5 @@ def recording_path() -> str:
     return _os.fsdecode(_tracer.recording_path())
 
 
-def _text(label: str) -> bytes:
-    return label.encode("utf-8", "surrogatepass").replace(b"\0", b" ")
+def _text(label: Optional[str]) -> bytes:
+    return (label or "").encode("utf-8", "surrogatepass").replace(b"\0", b" ")

@@ -49,6 +49,25 @@ TEST_F(ApiTest, InCxxToo) {
   EXPECT_EQ(outcome.Ending(), "exit 0");
 }
 
+// Quotes, newlines, more than is kept, none.
+TEST_F(ApiTest, LabelsMayBeAnything) {
+  const std::string err = Traced("api_in_cxx").err;
+  const std::string endless(format::kMaxLabelBytes, 'x');
+  EXPECT_THAT(err, ContainsRegex("\nallocline: " + std::string(60, 'x') + "x*: RSS .*, traced .*, peak [0-9.]+ .*\n"));
+  EXPECT_THAT(err, HasSubstr("snapshot \"" + endless + "\""));
+  EXPECT_THAT(err, HasSubstr("snapshot \"\""));
+  const Json labels = AnswerJson({"info", Recording(), "--no-symbols"})["labels"];
+  ASSERT_EQ(labels.size(), 8u);
+  EXPECT_EQ(labels[1]["label"], "say \"it\",\nthen\tgo");
+  EXPECT_EQ(labels[1]["rows"], 3);
+  EXPECT_EQ(labels[2]["label"], endless);
+  EXPECT_EQ(labels[2]["rows"], nullptr);
+  EXPECT_EQ(labels[3]["label"], "");
+  EXPECT_EQ(labels[4]["label"], "");
+  EXPECT_THAT(Answer({"top", Recording() + "@say \"it\",\nthen\tgo"}),
+              HasSubstr("snapshot \"say \"it\",\\x0athen\\x09go\""));
+}
+
 TEST_F(ApiTest, MemoryUsageIsOneLineAndTheTopLinesAreAReport) {
   const std::string err = Traced("api_in_c").err;
   const std::string usage = err.substr(0, err.find('\n') + 1);

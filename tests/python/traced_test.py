@@ -104,6 +104,14 @@ class Snapshots(unittest.TestCase):
         with self.assertRaises(ValueError):
             allocline.checkpoint("negative", rows=-1)
 
+    def test_labels_may_be_any_text_and_none(self):
+        labels = 'say "it",\nthen\tgo', "\U0001f600 \x1b[2J", "with\0nul", "\ud800", "", None, "x" * 10240
+        for rows, label in enumerate(labels):
+            self.assertTrue(allocline.checkpoint(label, rows=rows), label)
+        recording = allocline.recording_path() or str(os.getpid())
+        for rows, label in (0, labels[0]), (1, labels[1]), (2, "with nul"), (5, ""), (6, labels[6]):
+            self.assertEqual(allocline.Snapshot.read(recording, label).profile["rows"], rows, label)
+
     def test_native_frames_are_there_if_asked_for(self):
         block = libc.malloc(345678); line = line_here()
         allocline.checkpoint("native")

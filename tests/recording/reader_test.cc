@@ -128,6 +128,23 @@ TEST(ReaderTest, ALabelUsedTwiceMeansTheLastSnapshot) {
   EXPECT_EQ(recording.FindSnapshot("stored").value(), 1u);
 }
 
+TEST(ReaderTest, ALabelThatWasCutIsFoundByAllOfIt) {
+  RecordingBuilder builder;
+  builder.AddSnapshot({.label = "x"});
+  builder.AddSnapshot({.label = std::string(5000, 'x')});
+  EXPECT_EQ(Read(builder).FindSnapshot(std::string(10'000, 'x')).value_or(99), 1u);
+}
+
+TEST(ReaderTest, AnUnknownLabelIsAnsweredInAFewWordsHoweverManyThereAre) {
+  RecordingBuilder builder;
+  for (int i = 0; i < 2000; ++i) builder.AddSnapshot({.label = "page"});
+  for (int i = 0; i < 50; ++i) builder.AddSnapshot({.label = std::string(1000, 'x') + std::to_string(i)});
+  const std::string message(Read(builder).FindSnapshot(std::string(10'000, 'y')).status().message());
+  EXPECT_LT(message.size(), 3000u);
+  EXPECT_THAT(message, HasSubstr("'page', 'xxx"));
+  EXPECT_THAT(message, HasSubstr(" and 31 others"));
+}
+
 TEST(ReaderTest, AnUnknownLabelIsAnsweredWithTheKnownOnes) {
   RecordingBuilder builder;
   builder.AddSnapshot({.label = "fetched"});

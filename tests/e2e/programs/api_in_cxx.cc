@@ -50,9 +50,18 @@ int main(int argc, char** argv) {
   CHECK(allocline::Track(16, &kept, 30) == expected);
   CHECK(allocline::Untrack(16, &kept) == expected);
   CHECK(allocline::TakeSnapshot("from C++") == expected);
+  CHECK(allocline::Checkpoint("say \"it\",\nthen\tgo", 3) == expected);
+  static char endless[10001];
+  memset(endless, 'x', 10000);
+  CHECK(allocline::Checkpoint(endless) == expected);
+  CHECK(allocline::Checkpoint("", 4) == expected);
+  CHECK(allocline::Checkpoint(nullptr) == expected);
   CHECK((allocline::RecordingPath()[0] != '\0') == traced);
   CHECK(allocline::LogMemoryUsage("usage") == expected);
+  CHECK(allocline::LogMemoryUsage(endless) == expected);
   CHECK(allocline::LogTop("logged") == expected);
+  CHECK(allocline::LogTop(endless, 1) == expected);
+  CHECK(allocline::LogTop(nullptr, 1) == expected);
   allocline::Stop();
   CHECK(!allocline::IsTracing());
   CHECK(allocline::TracedMemory().current == 0);
