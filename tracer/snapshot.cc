@@ -154,7 +154,11 @@ int TakeSnapshot(const char* label, uint64_t rows, SnapshotKind kind) {
   if (!g_tracer.EnsureOwnRecording() || !g_tracer.active()) return ENODATA;
   if (kind == SnapshotKind::kCheckpoint && IsLeftOut()) return 0;
   // Before the lock is taken: a reading may pass a rung of the ladder, and that takes a snapshot of its own.
-  if (kind != SnapshotKind::kRung && kind != SnapshotKind::kTooLargeRequest) g_tracer.Sample();
+  if (kind == SnapshotKind::kCheckpoint) {
+    g_tracer.SampleIfOld();
+  } else if (kind != SnapshotKind::kRung && kind != SnapshotKind::kTooLargeRequest) {
+    g_tracer.Sample();
+  }
   const bool has_ledger =
       kind != SnapshotKind::kCheckpoint &&
       g_tracer.ReadLedger(kind == SnapshotKind::kLabelled ? Tracer::Wish::kWanted : Tracer::Wish::kAlways);

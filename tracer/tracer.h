@@ -244,6 +244,8 @@ class Tracer {
   void OnUnload();
   // Reads RSS and the container's figures into the header and the timeline, and climbs the ladder (tracer_limit.cc).
   void Sample();
+  // The same, unless that was a moment ago and the process has hardly moved since: for calls in a loop.
+  void SampleIfOld();
   // The allocator gave no block, and errno says why. Gives null.
   __attribute__((noinline, cold)) void* OnFailedAlloc(size_t bytes);
   // So much was asked for, and there was no memory.

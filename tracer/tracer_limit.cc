@@ -39,6 +39,9 @@ constexpr uint64_t kSecondNs = 1'000'000'000;
 constexpr uint64_t kLeastDistanceNs = 20'000'000;
 // By what is allocated and not by the clock: how many blocks go unseen after the hooks were taken out depends on no
 // machine's speed. A check takes some microseconds.
+// A reading takes some 50 us: of the time of a program that does nothing but take checkpoints, a twentieth.
+constexpr uint64_t kFreshNs = 1'000'000;
+constexpr int64_t kFreshBytes = 64 << 10;
 constexpr uint32_t kSharesToPythonCheck = 8;
 constexpr int64_t kLargeRequest = 1 << 20;
 constexpr uint32_t kMostRareSnapshots = 4;
@@ -142,6 +145,13 @@ void Tracer::Sample() {
   const uint64_t rss = LoadRelaxed(recording_.header().rss_bytes), then = ledger_rss_;
   const uint64_t step = then / 8 > (4 << 20) ? then / 8 : 4 << 20;
   if (rss > then + step || rss + step < then) ReadLedger(Wish::kAsItGrows);
+}
+
+void Tracer::SampleIfOld() {
+  const int64_t live = static_cast<int64_t>(LoadRelaxed(recording_.header().live_bytes));
+  const int64_t moved = live - sampled_live_.load(std::memory_order_relaxed);
+  const bool is_fresh = !Passed(MonotonicNow(), LoadRelaxed(recording_.header().sample_monotonic_ns), kFreshNs);
+  if (!is_fresh || moved > kFreshBytes || moved < -kFreshBytes) Sample();
 }
 
 uint32_t Tracer::ReadFigures() {
