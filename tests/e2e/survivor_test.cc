@@ -1,6 +1,9 @@
 // `allocline run` outlives a program that its container ends, and says what held the memory.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -17,6 +20,14 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 constexpr uint64_t kLimit = 64 << 20;
+constexpr int kNotAllowed = 98;
+
+// In a child: mounts that nobody else sees, and what other namespaces are asked for.
+void MountsOfOurOwn(int namespaces = 0) {
+  if (unshare(CLONE_NEWNS | namespaces) != 0 || mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    _exit(kNotAllowed);
+  }
+}
 
 class SurvivorTest : public ::testing::Test {
  protected:
@@ -105,6 +116,38 @@ TEST_F(SurvivorTest, AKillFromElsewhereIsNotTheContainers) {
   EXPECT_EQ(ExitCodeOf(outcome), 137);
   EXPECT_THAT(outcome.err, HasSubstr("was ended by signal 9 (SIGKILL)"));
   EXPECT_THAT(outcome.err, Not(HasSubstr("OOM")));
+}
+
+// As container runtimes have it: the group is the root of what can be seen.
+TEST_F(SurvivorTest, InACgroupNamespaceItIsTheContainerToo) {
+  const auto in_child = [enter = container_.Enters()] {
+    enter();
+    MountsOfOurOwn(CLONE_NEWCGROUP);
+    const char* const where = "/sys/fs/cgroup/memory";
+    if (umount2(where, MNT_DETACH) != 0 || mount("none", where, "cgroup", 0, "memory") != 0) _exit(kNotAllowed);
+  };
+  const Outcome outcome =
+      RunProgram({.argv = AlloclineWords({"run", "-o", directory_.path(), "--", Climbs(), "grow", "65536"}),
+                  .in_child = in_child});
+  if (ExitCodeOf(outcome) == kNotAllowed) GTEST_SKIP() << "may not make a namespace";
+  EXPECT_EQ(ExitCodeOf(outcome), 137) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("climbs was killed by the container's OOM killer at 6"));
+  EXPECT_THAT(outcome.err, ContainsRegex("\nmemory: .* of 64\\.0 MiB\n"));
+}
+
+TEST(SurvivorElsewhereTest, WithoutAnyCgroupMountedAGivenLimitIsOfTheProcess) {
+  const TempDir directory;
+  const auto in_child = [] {
+    MountsOfOurOwn();
+    if (umount2("/sys/fs/cgroup", MNT_DETACH) != 0) _exit(kNotAllowed);
+  };
+  const Outcome outcome = RunProgram({.argv = AlloclineWords({"run", "-o", directory.path(), "--limit", "32M", "--",
+                                                              BuildDir() + "/programs/e2e/climbs", "grow", "65536"}),
+                                      .in_child = in_child});
+  if (ExitCodeOf(outcome) == kNotAllowed) GTEST_SKIP() << "may not make a namespace";
+  EXPECT_EQ(ExitCodeOf(outcome), 137) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("climbs was ended by --limit at 3"));
+  EXPECT_THAT(outcome.err, ContainsRegex("\nmemory: .*, container not known\n"));
 }
 
 TEST(SurvivorElsewhereTest, AGivenLimitEndsTheProgramAnywhere) {
