@@ -40,15 +40,13 @@ class PythonBlockMap {
 
   // From here on blocks at [start, start + bytes) are pymalloc's.
   bool AddArena(uintptr_t start, uint64_t bytes) {
-    const bool added = ForEachPage(start, bytes, /*add=*/true, [](uint64_t& word, uint64_t bit) {
-      __atomic_fetch_or(&word, bit, __ATOMIC_RELAXED);  // relaxed: who is given a block of it knows of it
-    });
+    // Relaxed: who is given a block of it knows of it.
+    const bool added = ForEachPage(start, bytes, /*add=*/true, [](bool& page) { StoreRelaxed(page, true); });
     if (added) PopulateWords(start, bytes);
     return added;
   }
   void RemoveArena(uintptr_t start, uint64_t bytes) {
-    ForEachPage(start, bytes, /*add=*/false,
-                [](uint64_t& word, uint64_t bit) { __atomic_fetch_and(&word, ~bit, __ATOMIC_RELAXED); });
+    ForEachPage(start, bytes, /*add=*/false, [](bool& page) { StoreRelaxed(page, false); });
   }
 
   // A place of the map. Null `leaf`: the address is in no arena, nor near one.
@@ -62,18 +60,18 @@ class PythonBlockMap {
     return {regions_.FindKnown(address), (address >> 4) & (kGranulesPerLeaf - 1)};
   }
   static bool IsInArena(Place place) {
-    const uint64_t page = place.granule / kGranulesPerPage;
     return __builtin_expect(place.leaf != nullptr, 1) &&
-           (LoadRelaxed(place.leaf->arena_pages[page / 64]) >> (page % 64) & 1) != 0;
+           LoadRelaxed(place.leaf->arena_pages[place.granule / kGranulesPerPage]);
   }
   bool IsInArena(uintptr_t address) const { return IsInArena(PlaceOf(address)); }
 
   // Insert() where nothing stands in its way. False, and nothing was done, if it is not that simple.
   __attribute__((always_inline)) static bool InsertUsual(Place place, uint32_t site, uint64_t bytes) {
-    if (__builtin_expect(!IsInArena(place) || bytes - 1 >= kMaxBytes || site > kMaxSite, 0)) return false;
+    const uint64_t size = bytes - 1;
+    if (__builtin_expect(!IsInArena(place) || size >= kMaxBytes || site > kMaxSite, 0)) return false;
     uint32_t& word = place.leaf->words[place.granule];
     if (__builtin_expect(LoadRelaxed(word) != 0, 0)) return false;
-    StoreRelaxed(word, site << kSizeBits | static_cast<uint32_t>(bytes - 1));
+    StoreRelaxed(word, site << kSizeBits | static_cast<uint32_t>(size));
     return true;
   }
   // False if the block is in no arena, or does not fit a word. `*replaced` is what stood there before (site 0:
@@ -96,8 +94,8 @@ class PythonBlockMap {
   __attribute__((always_inline)) static bool TakeUsual(Place place, Accept accept) {
     uint32_t& slot = place.leaf->words[place.granule];
     const uint32_t word = LoadRelaxed(slot);
-    if (__builtin_expect(word == 0 || (word & kCode) != 0, 0)) return false;
-    if (__builtin_expect(!accept(Unpack(word)), 0)) return false;
+    if (__builtin_expect(!IsBlockAlone(word), 0)) return false;
+    if (__builtin_expect(!accept(Block{word >> kSizeBits, (word & kSizeMask) + 1}), 0)) return false;
     StoreRelaxed(slot, 0u);
     return true;
   }
@@ -166,11 +164,13 @@ class PythonBlockMap {
  public:
   struct Leaf {
     uint32_t words[kGranulesPerLeaf];
-    uint64_t arena_pages[kPagesPerLeaf / 64];  // a bit for each page of 4 KiB
+    bool arena_pages[kPagesPerLeaf];  // of 4 KiB. A byte each: it is asked for at each event
   };
   static_assert(Regions<Leaf>::kShift == 25);
 
  private:
+  // Whether a block is recorded there, and it is no code's: as one comparison.
+  static bool IsBlockAlone(uint32_t word) { return static_cast<int32_t>(word) > static_cast<int32_t>(kSizeMask); }
   static Block Unpack(uint32_t word) {
     const uint32_t site = (word & ~kCode) >> kSizeBits;
     return {site, site == 0 ? 0 : (word & kSizeMask) + 1};
@@ -181,8 +181,7 @@ class PythonBlockMap {
     for (uintptr_t page = start; page < start + bytes; page += kPage) {
       Leaf* leaf = add ? regions_.FindOrAdd(page) : regions_.Find(page);
       if (leaf == nullptr) return false;
-      const uint64_t index = (page / kPage) % kPagesPerLeaf;
-      visit(leaf->arena_pages[index / 64], uint64_t{1} << (index % 64));
+      visit(leaf->arena_pages[(page / kPage) % kPagesPerLeaf]);
     }
     return true;
   }

@@ -16,8 +16,9 @@ inline __attribute__((always_inline)) void* Tracer::RecordPython(ThreadState* st
   if (__builtin_expect(!PythonBlockMap::InsertUsual(place, site, bytes), 0)) {
     return InsertPythonAndOpen(state, counter, site, block, bytes);
   }
-  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), bytes);
-  if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
+  format::ThreadRecord& record = *state->record;
+  AddOwned(reinterpret_cast<uint64_t&>(record.python_small_bytes), bytes);
+  if (__builtin_expect(AddPending(record, bytes), 0)) return FlushAndOpen(state, block);
   OpenGate(state);
   return block;
 }
@@ -56,26 +57,32 @@ __attribute__((noinline)) void* Tracer::OnPythonAllocGoneOn(ThreadState* state, 
 inline __attribute__((always_inline)) bool Tracer::TakeUsualPython(ThreadState* state, void* block,
                                                                    UsualPythonBlock* taken) {
   if (__builtin_expect(state->gate == Gate::kWiped, 0)) return false;
-  taken->place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
-  if (__builtin_expect(taken->place.leaf == nullptr, 0)) return false;
+  const PythonBlockMap::Place place = python_blocks_.PlaceOf(reinterpret_cast<uintptr_t>(block));
+  if (__builtin_expect(place.leaf == nullptr, 0)) return false;
   const TakingMark mark(state);
   // Acquire: as in OnUsualFree().
   if (__builtin_expect(clearing_.load(std::memory_order_acquire) != 0, 0)) return false;
-  return __builtin_expect(PythonBlockMap::TakeUsual(taken->place,
-                                                    [&](Block found) {
-                                                      taken->block = found;
-                                                      taken->counter = state->counters.Known(found.site);
-                                                      return taken->counter != nullptr;
-                                                    }),
-                          1);
+  uint32_t site = 0;
+  uint64_t bytes = 0;
+  format::Counter* counter = nullptr;
+  const auto can_be_charged = [&](Block found) {
+    site = found.site;
+    bytes = found.bytes;
+    counter = state->counters.Known(found.site);
+    return counter != nullptr;
+  };
+  if (__builtin_expect(!PythonBlockMap::TakeUsual(place, can_be_charged), 0)) return false;
+  *taken = {place, {site, bytes}, counter};
+  return true;
 }
 
 inline __attribute__((always_inline)) void Tracer::ChargeUsualPython(ThreadState* state,
                                                                      const UsualPythonBlock& taken) {
   AddOwned(taken.counter->freed_bytes, taken.block.bytes);
   AddOwned(taken.counter->freed_blocks, 1);
-  AddOwned(reinterpret_cast<uint64_t&>(state->record->python_small_bytes), ~taken.block.bytes + 1);
-  if (__builtin_expect(SubtractPending(state, taken.block.bytes), 0)) Flush(state);
+  format::ThreadRecord& record = *state->record;
+  AddOwned(reinterpret_cast<uint64_t&>(record.python_small_bytes), ~taken.block.bytes + 1);
+  if (__builtin_expect(SubtractPending(record, taken.block.bytes), 0)) Flush(state);
 }
 
 inline __attribute__((always_inline)) bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {

@@ -207,7 +207,7 @@ class PythonStack {
   template <PythonForm kForm>
   __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, const Kept* e) const {
     const Kept* const end = &kept_[0];
-    for (; e - end >= 4; e -= 4) {
+    for (const Kept* const last = end + 3; e > last; e -= 4) {
       if (!IsAsKept<kForm>(layout, e) || !IsAsKept<kForm>(layout, e - 1) || !IsAsKept<kForm>(layout, e - 2) ||
           !IsAsKept<kForm>(layout, e - 3)) {
         return false;
@@ -262,7 +262,8 @@ class PythonThread {
   // For the thread that is pthread_self() `self`. Also when a state is handed on to a new thread.
   void Init(uintptr_t self, NodeId domain) {
     self_ = self;
-    state_ = foreign_ = 0;
+    state_ = kNoState;
+    foreign_ = 0;
     root = domain;
     for (Kept& kept : kept_) kept.stack.Init(domain);
     now_ = &kept_[0];
@@ -319,7 +320,7 @@ class PythonThread {
     return layout.instruction_is_pointer ? 0 : static_cast<uint32_t>(frame.instruction);
   }
   __attribute__((always_inline)) Memo& MemoOf(uint64_t key, uint32_t index, NodeId parent) {
-    const uint64_t hash = (key + (uint64_t{parent} << 32 | index) * 0xD6E8FEB86659FD93u) * 0x9E3779B97F4A7C15u;
+    const uint64_t hash = (key + (uint64_t{parent} << 32 | index)) * 0x9E3779B97F4A7C15u;
     return memos_[hash >> (64 - kMemoBits)];
   }
   void EnterEpoch(uint32_t epoch) {
@@ -354,7 +355,7 @@ class PythonThread {
     const uint64_t key = (HasPointers<kForm>() ? instruction : kept.stack.mark(innermost)) ^ EpochPart(epoch);
     const uint32_t index = HasPointers<kForm>() ? 0 : static_cast<uint32_t>(instruction);
     Memo& memo = MemoOf(key, index, parent);
-    if (__builtin_expect(memo.key != key || memo.parent != parent || memo.index != index ||
+    if (__builtin_expect(memo.key != key || memo.parent != parent || (!HasPointers<kForm>() && memo.index != index) ||
                              memo.interned.counter == nullptr || innermost->kind >= kLeftOut,
                          0)) {
       return {};
@@ -398,7 +399,8 @@ class PythonThread {
  private:
   static constexpr int kMemoBits = 10;
   static constexpr int kMixedBits = 9;
-  static constexpr int kEpochShift = 48;  // addresses end below
+  static constexpr int kEpochShift = 48;    // addresses end below
+  static constexpr uintptr_t kNoState = 1;  // no state has this address, and no holder, which 0 is
   static uintptr_t Word(uintptr_t address) { return *reinterpret_cast<const volatile uintptr_t*>(address); }
 
   // Top(), or 0 where that is not told at once.
@@ -420,7 +422,7 @@ class PythonThread {
   }
   // That it still is our state, and not another's at the same address, says its thread_id.
   __attribute__((always_inline)) bool IsOurs(uintptr_t holder, uint16_t thread_id) const {
-    return __builtin_expect(holder != 0 && holder == state_, 1) && Word(holder + thread_id) == self_;
+    return __builtin_expect(holder == state_ && Word(holder + thread_id) == self_, 1);
   }
   __attribute__((always_inline)) uintptr_t StateIfHolder(const PythonRuntime& python) {
     const uintptr_t holder = LoadRelaxed(*python.holder);
@@ -434,9 +436,9 @@ class PythonThread {
   uintptr_t FindState(const PythonRuntime& python, uintptr_t holder);
   uintptr_t DetachedState(const PythonRuntime& python);
 
-  uintptr_t self_ = 0;     // pthread_self()
-  uintptr_t state_ = 0;    // ours
-  uintptr_t foreign_ = 0;  // another's, when last looked at
+  uintptr_t self_ = 0;          // pthread_self()
+  uintptr_t state_ = kNoState;  // ours
+  uintptr_t foreign_ = 0;       // another's, when last looked at
   uint32_t memo_epoch_ = 0;
   Kept* now_;
   Memo memos_[1 << kMemoBits];

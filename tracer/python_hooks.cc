@@ -77,16 +77,18 @@ __attribute__((noinline)) void* AllocateOther(size_t bytes, const HookFrame* hoo
   return call();
 }
 
-// `kInline`: what follows the call is compiled into the hook, for those that most events come by.
+// `kInline`: what follows the call is compiled into the hook, for those that most events come by. Part of the hook, so
+// HOOK_FRAME is the hook's; said anew where it is needed, so that it takes up no register over the call.
 template <int kDomain, PythonForm kForm, int kLayer, bool kInline, typename Call>
-inline __attribute__((always_inline)) void* Allocate(size_t bytes, const HookFrame* hook, Call call) {
+inline __attribute__((always_inline)) void* Allocate(size_t bytes, Call call) {
   ThreadState* state = Tracer::this_thread;
   if (kLayer != 0 || __builtin_expect(state == nullptr || state->gate != Gate::kOpen, 0)) {  // an outer layer is rare
-    return AllocateOther<kDomain, kForm>(bytes, hook, call);
+    return AllocateOther<kDomain, kForm>(bytes, HOOK_FRAME, call);
   }
-  Tracer::EnterPython(state, hook);
+  Tracer::EnterPython(state, HOOK_FRAME);
   void* block = call();
-  return kInline ? g_tracer.OnPythonAlloc<kForm>(state, block, bytes, hook) : Record<kForm>(state, block, bytes, hook);
+  return kInline ? g_tracer.OnPythonAlloc<kForm>(state, block, bytes, HOOK_FRAME)
+                 : Record<kForm>(state, block, bytes, HOOK_FRAME);
 }
 
 template <int kDomain, PythonForm kForm, int kLayer>
@@ -95,14 +97,13 @@ struct Hooks {
 
   static void* Malloc(void*, size_t bytes) {
     return Noted(Allocate<kDomain, kForm, kLayer, kDomain != kRaw>(
-        bytes, HOOK_FRAME, [bytes] { return next().malloc(next().context, bytes); }));
+        bytes, [bytes] { return next().malloc(next().context, bytes); }));
   }
 
   static void* Calloc(void*, size_t count, size_t bytes_each) {
     // Python has seen to it that the product fits.
-    return Noted(Allocate<kDomain, kForm, kLayer, false>(count * bytes_each, HOOK_FRAME, [count, bytes_each] {
-      return next().calloc(next().context, count, bytes_each);
-    }));
+    return Noted(Allocate<kDomain, kForm, kLayer, false>(
+        count * bytes_each, [count, bytes_each] { return next().calloc(next().context, count, bytes_each); }));
   }
 
   // Of a block that may become a thread's state, where the state of the GIL's holder is looked at.
@@ -116,7 +117,7 @@ struct Hooks {
 
   static void* Realloc(void*, void* old, size_t bytes) {
     const auto call = [old, bytes] { return next().realloc(next().context, old, bytes); };
-    if (old == nullptr) return Allocate<kDomain, kForm, kLayer, false>(bytes, HOOK_FRAME, call);
+    if (old == nullptr) return Allocate<kDomain, kForm, kLayer, false>(bytes, call);
     ThreadState* state = Tracer::this_thread;
     if (kDomain != kRaw && kLayer == 0 && __builtin_expect(state != nullptr && state->gate == Gate::kOpen, 1)) {
       Tracer::UsualPythonBlock taken;

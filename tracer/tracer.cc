@@ -168,7 +168,7 @@ inline void* Tracer::RecordAt(ThreadState* state, Counter* counter, SiteId site,
   if (__builtin_expect(!blocks_.InsertUsual(reinterpret_cast<uintptr_t>(block), site, bytes), 0)) {
     return InsertAndOpen(state, counter, site, block, bytes);
   }
-  if (__builtin_expect(AddPending(state, bytes), 0)) return FlushAndOpen(state, block);
+  if (__builtin_expect(AddPending(*state->record, bytes), 0)) return FlushAndOpen(state, block);
   OpenGate(state);
   return block;
 }
@@ -176,7 +176,7 @@ inline void* Tracer::RecordAt(ThreadState* state, Counter* counter, SiteId site,
 // For a block that is counted at its site, but for the live total.
 void* Tracer::InsertAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
   if (FitsElseUncount(counter, bytes)) {
-    if (AddPending(state, bytes)) Flush(state);
+    if (AddPending(*state->record, bytes)) Flush(state);
     Insert(state, reinterpret_cast<uintptr_t>(block), {site, bytes});
   }
   OpenGate(state);

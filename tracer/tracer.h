@@ -392,8 +392,8 @@ class Tracer {
   SiteId CountAlloc(ThreadState* state, SiteId site, uint64_t bytes, uint64_t blocks);
   void CountFree(ThreadState* state, Block block, uint64_t blocks = 1);
   SiteId CountOrphan(SiteId site, uint64_t bytes, uint64_t blocks, bool alloc);
-  static bool AddPending(ThreadState* state, uint64_t bytes);
-  static bool SubtractPending(ThreadState* state, uint64_t bytes);
+  static bool AddPending(format::ThreadRecord& record, uint64_t bytes);
+  static bool SubtractPending(format::ThreadRecord& record, uint64_t bytes);
   void Flush(ThreadState* state);
   void BecomeChild();
   bool InitOrphans();
@@ -551,7 +551,7 @@ inline SiteId Tracer::CountAlloc(ThreadState* state, SiteId site, uint64_t bytes
   AddOwned(counter->allocated_bytes, bytes);
   AddOwned(counter->allocated_blocks, blocks);
   if (__builtin_expect(state->counted != nullptr, 0)) FoldCounted(state);  // the peak is of all together
-  if (AddPending(state, bytes)) Flush(state);
+  if (AddPending(*state->record, bytes)) Flush(state);
   return site;
 }
 
@@ -564,15 +564,14 @@ inline void Tracer::CountFree(ThreadState* state, Block block, uint64_t blocks) 
   }
   AddOwned(counter->freed_bytes, block.bytes);
   AddOwned(counter->freed_blocks, blocks);
-  if (SubtractPending(state, block.bytes)) Flush(state);
+  if (SubtractPending(*state->record, block.bytes)) Flush(state);
 }
 
 // The live total of the process is kept without a shared write per event: each thread publishes its share when that has
 // changed by K. The peak takes in the highest value a thread's share had since it last published, so with one thread it
 // is exact, and with more it may be low by what the others had not published: threads x K at most.
 // Both tell whether it is to be published now.
-inline bool Tracer::AddPending(ThreadState* state, uint64_t bytes) {
-  format::ThreadRecord& record = *state->record;
+inline bool Tracer::AddPending(format::ThreadRecord& record, uint64_t bytes) {
   AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), bytes);
   const int64_t pending = LoadRelaxed(record.pending_bytes);
   if (pending <= LoadRelaxed(record.pending_peak)) return false;
@@ -580,8 +579,7 @@ inline bool Tracer::AddPending(ThreadState* state, uint64_t bytes) {
   return pending > kPeakSlackBytes;
 }
 
-inline bool Tracer::SubtractPending(ThreadState* state, uint64_t bytes) {
-  format::ThreadRecord& record = *state->record;
+inline bool Tracer::SubtractPending(format::ThreadRecord& record, uint64_t bytes) {
   AddOwned(reinterpret_cast<uint64_t&>(record.pending_bytes), ~bytes + 1);
   return LoadRelaxed(record.pending_bytes) < -kPeakSlackBytes;
 }
@@ -627,7 +625,7 @@ inline Tracer::Freed Tracer::OnUsualFree(ThreadState* state, void* block) {
   }
   AddOwned(counter->freed_bytes, taken.bytes);
   AddOwned(counter->freed_blocks, 1);
-  return __builtin_expect(SubtractPending(state, taken.bytes), 0) ? Freed::kPublish : Freed::kDone;
+  return __builtin_expect(SubtractPending(*state->record, taken.bytes), 0) ? Freed::kPublish : Freed::kDone;
 }
 
 inline Tracer::Freed Tracer::OnUsualSampledFree(ThreadState* state, void* block) {

@@ -244,7 +244,7 @@ void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
 // For a block that is counted at its site, but for the live total.
 void* Tracer::InsertPythonAndOpen(ThreadState* state, Counter* counter, SiteId site, void* block, size_t bytes) {
   if (FitsElseUncount(counter, bytes)) {
-    if (AddPending(state, bytes)) Flush(state);
+    if (AddPending(*state->record, bytes)) Flush(state);
     InsertPython(state, site, block, bytes);
   }
   OpenGate(state);

@@ -164,9 +164,9 @@ void Tracer::FoldCounted(ThreadState* state) {
   const int64_t more = live - ExchangeRelaxed(state->record->counted_bytes, live);
   // The caller publishes, or what it counts itself decides about it.
   if (more >= 0) {
-    AddPending(state, static_cast<uint64_t>(more));
+    AddPending(*state->record, static_cast<uint64_t>(more));
   } else {
-    SubtractPending(state, static_cast<uint64_t>(-more));
+    SubtractPending(*state->record, static_cast<uint64_t>(-more));
   }
 }
 
