@@ -71,13 +71,12 @@ TEST_P(EveryPythonTest, ThePackageWorksInATracedProcess) {
 }
 
 TEST_P(EveryPythonTest, ThePackageWorksWhereRecordingsCannotBeFiles) {
-  for (const Python& python : pythons_) {
-    if (&python != &pythons_.front()) continue;  // what differs here is the file, not the build of the interpreter
-    Command command = Traced(python, {Script("traced_test.py"), "Snapshots"});
-    command.argv[4] = "/proc/nonexistent";
-    command.env["TMPDIR"] = "/proc/nonexistent";
-    ExpectSuccess(python, RunProgram(command));
-  }
+  // What differs here is the file: neither the version nor the build of the interpreter.
+  if (GetParam() != 11) GTEST_SKIP() << "on CPython 3.11 alone";
+  Command command = Traced(pythons_.front(), {Script("traced_test.py"), "Snapshots"});
+  command.argv[4] = "/proc/nonexistent";
+  command.env["TMPDIR"] = "/proc/nonexistent";
+  ExpectSuccess(pythons_.front(), RunProgram(command));
 }
 
 TEST_P(EveryPythonTest, LinesAreTracemallocsAndNativeMemoryIsOnThem) {

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-SECONDS = 0.5
+SECONDS = 0.25
 
 
 def in_threads(count, work):

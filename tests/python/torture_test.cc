@@ -26,6 +26,18 @@ class TortureTest : public ::testing::TestWithParam<int> {
     if (pythons_.empty()) GTEST_SKIP() << "no CPython 3." << GetParam() << " on this machine";
   }
 
+  // In take_gil() CPython 3.10 reads its interpreter before it looks whether the thread is to exit. A daemon thread
+  // that waits there while the interpreter is deleted crashes, traced or not: one run in a hundred. That is tried
+  // again.
+  static Outcome RunAgainIfItCrashes(const Command& command, const std::string& part) {
+    Outcome outcome = RunProgram(command);
+    for (int again = 0; again < 2 && part == "daemons" && GetParam() == 10; ++again) {
+      if (outcome.Ending() != "signal 11 (Segmentation fault)") break;
+      outcome = RunProgram(command);
+    }
+    return outcome;
+  }
+
   // Gives the recording of the interpreter that was started.
   std::vector<Recording> ExpectUnharmed(const Python& python, const std::string& part, const Environment& env = {},
                                         const std::vector<std::string>& options = {}) {
@@ -33,10 +45,10 @@ class TortureTest : public ::testing::TestWithParam<int> {
     Command command = {.argv = {python.path, "-B", "-W", "ignore"}, .env = env};
     command.argv.insert(command.argv.end(), options.begin(), options.end());
     command.argv.insert(command.argv.end(), {SourceDir() + "/tests/python/torture.py", part});
-    const Outcome untraced = RunProgram(command);
+    const Outcome untraced = RunAgainIfItCrashes(command, part);
     const TempDir directory;
     command.env = TracingEnvironment(directory.path(), env);
-    const Outcome traced = RunProgram(command);
+    const Outcome traced = RunAgainIfItCrashes(command, part);
     EXPECT_EQ(traced.Ending(), untraced.Ending());
     EXPECT_EQ(traced.out, untraced.out);
     EXPECT_EQ(traced.err, untraced.err);
