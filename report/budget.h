@@ -1,23 +1,14 @@
-// What a recording may hold at most: budgets, and whether it keeps them.
-//
-// A budget has a scope (the whole process, a snapshot's label, a line, files, functions), a measure of it (what is live
-// at the peak, at the end or at a label, how fast it grows), and a number that must not be passed. Who writes them down
-// is tools/budget_file.h's business.
+// A budget: what a recording may hold at most. It has a scope (the whole process, a snapshot's label, a line, files,
+// functions), a measure of it (what is live at the peak, at the end or at a label, how fast it grows), and a number
+// that must not be passed. Who writes them down is tools/budget_file.h's business; check_budgets.h says whether they
+// are kept.
 #ifndef ALLOCLINE_REPORT_BUDGET_H_
 #define ALLOCLINE_REPORT_BUDGET_H_
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
-#include <vector>
-
-#include "absl/status/statusor.h"
-#include "recording/reader.h"
-#include "report/load_profile.h"
-#include "report/profile.h"
 
 namespace allocline {
 
@@ -48,28 +39,6 @@ struct Budget {
   double most = 0;                // in the measure's unit
   uint32_t source_line = 0;       // where it is written
 };
-
-enum class BudgetState {
-  kKept,
-  kBroken,
-  kNotJudged,  // the recording does not say: too few checkpoints, no copy of the peak, rows not given
-};
-
-struct BudgetResult {
-  Budget budget;
-  BudgetState state = BudgetState::kKept;
-  double found = 0;
-  std::string remark;  // why it is not judged, the evidence of growth, the label that came out highest; or nothing
-  bool matches_none = false;  // no block was ever allocated in the scope: a line that moved, a name that changed
-  // The line of the scope that holds most of it, if one is known: where to look.
-  std::string file;
-  uint32_t line = 0;
-};
-
-// In the order of `budgets`. `profile` and `sites` are of the end of the recording.
-// Errors: NotFound if no label matches that a budget asks for: it lists those there are.
-absl::StatusOr<std::vector<BudgetResult>> CheckBudgets(const Recording& recording, const Profile& profile,
-                                                       const SiteMap& sites, std::span<const Budget> budgets);
 
 }  // namespace allocline
 

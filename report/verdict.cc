@@ -373,7 +373,7 @@ struct Names {
   VerdictKind kind;
   std::string_view text, name;
 };
-constexpr Names kNames[] = {
+constexpr Names kVerdictNames[] = {
     {VerdictKind::kTooFew, "too few checkpoints", "too_few_checkpoints"},
     {VerdictKind::kAccumulating, "accumulating", "accumulating"},
     {VerdictKind::kLevelling, "levels off", "levels_off"},
@@ -386,7 +386,8 @@ constexpr Names kNames[] = {
     {VerdictKind::kStable, "stable", "stable"},
 };
 const Names& NamesOf(VerdictKind kind) {
-  return *std::find_if(std::begin(kNames), std::end(kNames), [kind](const Names& names) { return names.kind == kind; });
+  return *std::find_if(std::begin(kVerdictNames), std::end(kVerdictNames),
+                       [kind](const Names& names) { return names.kind == kind; });
 }
 
 }  // namespace

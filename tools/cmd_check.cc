@@ -6,7 +6,7 @@
 #include <system_error>
 
 #include "recording/atomic_file.h"
-#include "report/budget.h"
+#include "report/check_budgets.h"
 #include "report/path_text.h"
 #include "tools/budget_file.h"
 #include "tools/command.h"

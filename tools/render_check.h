@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "report/budget.h"
+#include "report/check_budgets.h"
 
 namespace allocline {
 

@@ -92,6 +92,11 @@ TEST(BudgetFileTest, WhatMakesNoSenseIsRefusedWhereItStands) {
   }
   EXPECT_EQ(ErrorOf("[total]\nblocks = \"5K\"\n"), "b.toml:2: blocks: expected a whole number");
   EXPECT_THAT(ErrorOf("[total]\npeak = \n"), StartsWith("b.toml:2: "));
+  for (const char* character : {"\u00e9", "\u2c5e", "\ufcb7", "\ufef6", "\ufef7", "\ufefe"}) {
+    EXPECT_THAT(ErrorOf(std::string("[total]\n") + character + " = 1\n"), StartsWith("b.toml:2: "));
+    EXPECT_THAT(ErrorOf(std::string("[total]\npeak = ") + character + "\n"), StartsWith("b.toml:2: "));
+  }
+  EXPECT_THAT(ErrorOf("\xef\xbb"), StartsWith("b.toml:1: "));
   EXPECT_THAT(ErrorOf("[total]\npeak = 1\npeak = 2\n"), StartsWith("b.toml:3: "));
 }
 
