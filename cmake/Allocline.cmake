@@ -18,7 +18,7 @@ function(allocline_library name)
   add_library(${name} STATIC ${ARG_SRCS})
   add_library(allocline::${name} ALIAS ${name})
   if(ALLOCLINE_UNITY AND NOT name MATCHES "^tracer")  # the tracer is compiled as it is in the library that is preloaded
-    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 8)
+    set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 20)
   endif()
   # Four of them are installed (Install.cmake): there a file name says whose library it is.
   set_target_properties(${name} PROPERTIES OUTPUT_NAME allocline_${name})
