@@ -220,7 +220,7 @@ class EvidenceGatherer {
     line->total_blocks += ever.allocated_blocks;
     if (bytes <= 0 || blocks <= 0) return;
     line->paths[stacks_.nodes()[map_.stacks[site]].user] += bytes;
-    if (bytes / blocks >= kLargeBlockBytes) line->large_bytes += bytes;
+    if (bytes / blocks >= kLargeBlockBytes) line->large_bytes += bytes, line->large_blocks += blocks;
     if (bytes / blocks < kBufferBytes) return;
     line->buffer_bytes += bytes;
     line->buffers += blocks;

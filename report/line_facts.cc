@@ -233,6 +233,11 @@ class FactFinder {
     // A few snapshots at one moment, as where memory is short, are no time.
     const uint64_t start = context_.points.front().monotonic_ns, end = context_.points[before - 1].monotonic_ns;
     if (Real(end - context_.points[full].monotonic_ns) < kStillTime * Real(end - start)) return;
+    size_t rises = 0;
+    for (size_t i = full; i < before; ++i) {
+      rises += (i + 1 < before ? series_.live_bytes[i + 1] : line_.size) > series_.live_bytes[i];
+    }
+    if (rises == before - full) return;  // what comes to the limit has not far to go, and goes on
     Add(FactKind::kBuiltEarly, Real(before - full),
         fmt::format("it was built by {}, and stood still over {} since", PointText(full),
                     CountText(before - full, "snapshot")));
@@ -248,9 +253,9 @@ class FactFinder {
                       CountText(sums_.buffers, "block")));
     }
     if (Real(sums_.large_bytes) >= kCallShare * Real(line_.size) && line_.size > 0) {
-      Add(FactKind::kLargeBlocks, line_.average(),
-          fmt::format("its blocks are large: {} on average", SizeText(line_.average())));
-      if (line_.count > kFewBuffers) Add(FactKind::kSeveralLarge, Real(line_.count), "");
+      const double average = Ratio(Real(sums_.large_bytes), Real(sums_.large_blocks));
+      Add(FactKind::kLargeBlocks, average, fmt::format("its blocks are large: {} on average", SizeText(average)));
+      if (sums_.large_blocks > kFewBuffers) Add(FactKind::kSeveralLarge, Real(sums_.large_blocks), "");
     }
   }
 
@@ -342,7 +347,7 @@ class FactFinder {
     if (context_.statements != nullptr) {
       for (size_t i = 0; i < std::min(line_.path.size(), kNamingFrames); ++i) {
         const CodePlace& place = line_.path[i];
-        const Statement statement = context_.statements->Read(place.file, place.line);
+        const Statement statement = StatementAt(place);
         if (i == 0) own = statement, own_text_ = statement.text;
         if (context_.statements->IsMemoized(place.file, place.line, place.function)) {
           Add(FactKind::kMemoized, 1,
@@ -383,6 +388,17 @@ class FactFinder {
           fmt::format("it goes {}, \"{}\" ({})", known.text, Printable(container_name_), container_place_));
       break;
     }
+  }
+
+  // As it reads; but that a subscript of native code is a map's has to be seen on a stack.
+  Statement StatementAt(const CodePlace& place) const {
+    Statement statement = context_.statements->Read(place.file, place.line);
+    if (!statement.by_subscript || place.file.ends_with(".py")) return statement;
+    const auto calls = context_.function_calls.find(FunctionKey(place.file, place.function));
+    const bool has_map =
+        calls != context_.function_calls.end() && calls->second[static_cast<size_t>(CallKind::kKeyed)].bytes >= 0;
+    if (!has_map) statement.kinds = (statement.kinds - CallKind::kKeyed) | statement.of_array;
+    return statement;
   }
 
   void StatementCalls(const Statement& own) {

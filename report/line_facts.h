@@ -43,7 +43,7 @@ struct LineSums {
   int64_t size = 0, count = 0;  // live at the moment
   double variance = 0;
   uint64_t total_bytes = 0, total_blocks = 0;  // ever allocated, also after it
-  int64_t large_bytes = 0;                     // live in blocks of a size that no row has
+  int64_t large_bytes = 0, large_blocks = 0;   // live in blocks of a size that no row has
   int64_t buffer_bytes = 0, buffers = 0;       // and in those of a MiB and more
   uint64_t buffers_total_bytes = 0, buffers_total_blocks = 0;
   CallSums calls;                               // between the line and the allocator

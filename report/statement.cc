@@ -71,12 +71,25 @@ std::string NameOfContainer(std::string_view expression) {
   return name;
 }
 
+// Whether a part of the expression is picked by x[i]: not of f(x[i]).
+bool HasSubscript(std::string_view expression) {
+  int depth = 0;
+  for (const char c : expression) {
+    if (c == '[' && depth == 0) return true;
+    depth += c == '(';
+    depth -= c == ')';
+  }
+  return false;
+}
+
 struct Put {
   CallKinds kinds;
   std::string container;
+  bool by_subscript = false;
+  CallKinds of_array;
 };
 
-// "x.append(", "x[i].append(": the latter puts into a list under a key.
+// "x.append(", "x[i].append(", "x[i].rows.append(": the latter put into a list under a key.
 std::optional<Put> PutByMethod(std::string_view text) {
   using enum CallKind;
   static constexpr Method kMethods[] = {
@@ -102,8 +115,12 @@ std::optional<Put> PutByMethod(std::string_view text) {
       if (name != method.name) continue;
       const std::string_view expression = text.substr(BeginOfExpression(text, dot), dot - BeginOfExpression(text, dot));
       if (expression.empty()) continue;
-      const bool in_keyed = expression.ends_with(']') || IsIn(expression, ".setdefault(");
-      return Put{.kinds = in_keyed ? CallKinds(kKeyed) : method.kinds, .container = NameOfContainer(expression)};
+      const bool subscripted = HasSubscript(expression);
+      const bool in_keyed = subscripted || IsIn(expression, ".setdefault(");
+      return Put{.kinds = in_keyed ? CallKinds(kKeyed) : method.kinds,
+                 .container = NameOfContainer(expression),
+                 .by_subscript = subscripted,
+                 .of_array = method.kinds};
     }
   }
   return std::nullopt;
@@ -145,7 +162,7 @@ std::optional<Put> PutByKey(std::string_view text) {
   const size_t begin = BeginOfExpression(left, left.size());
   const std::string name = NameOfContainer(left.substr(begin));
   if (name.empty() || name == ".") return std::nullopt;
-  return Put{.kinds = CallKind::kKeyed, .container = name};
+  return Put{.kinds = CallKind::kKeyed, .container = name, .by_subscript = true, .of_array = {}};
 }
 
 bool HasWord(std::string_view text, std::string_view word) {
@@ -177,7 +194,7 @@ std::optional<Put> PutByMaking(std::string_view text) {
   }
   const size_t begin = BeginOfExpression(left, left.size());
   if (kinds.Empty() || begin == left.size()) return std::nullopt;
-  return Put{.kinds = kinds, .container = NameOfContainer(left.substr(begin))};
+  return Put{.kinds = kinds, .container = NameOfContainer(left.substr(begin)), .by_subscript = false, .of_array = {}};
 }
 
 // The name that a plain assignment gives, or the first variable of a loop over something: "row" of "const Row row =
@@ -275,6 +292,14 @@ int OpenBrackets(std::string_view text) {
 
 bool IsPython(std::string_view file) { return file.ends_with(".py"); }
 
+void Keep(const Put& put, uint32_t line, Statement* statement) {
+  statement->kinds |= put.kinds;
+  statement->container = put.container;
+  statement->container_line = line;
+  statement->by_subscript = put.by_subscript;
+  statement->of_array = put.of_array;
+}
+
 }  // namespace
 
 bool StatementReader::IsAsRecorded(std::string_view file) {
@@ -341,9 +366,7 @@ void StatementReader::Follow(std::string_view file, uint32_t line, std::string_v
     if (!put) put = PutByMethod(text);
     // row["x"] = ... puts into the row, not the row into something.
     if (!put || put->container == name) continue;
-    statement->kinds |= put->kinds;
-    statement->container = put->container;
-    statement->container_line = next;
+    Keep(*put, next, statement);
     return;
   }
 }
@@ -358,9 +381,7 @@ Statement StatementReader::Read(std::string_view file, uint32_t line) {
   std::optional<Put> put = PutByKey(text);
   if (!put) put = PutByMethod(text);
   if (put) {
-    statement.kinds |= put->kinds;
-    statement.container = put->container;
-    statement.container_line = line;
+    Keep(*put, line, &statement);
     return statement;
   }
   const std::string name = NamedBy(text);
@@ -369,11 +390,7 @@ Statement StatementReader::Read(std::string_view file, uint32_t line) {
     Follow(file, last + 1, name, &statement);
   }
   // A list or dict that goes nowhere else is itself what keeps.
-  if (statement.container.empty() && (put = PutByMaking(text))) {
-    statement.kinds |= put->kinds;
-    statement.container = put->container;
-    statement.container_line = line;
-  }
+  if (statement.container.empty() && (put = PutByMaking(text))) Keep(*put, line, &statement);
   return statement;
 }
 

@@ -32,6 +32,10 @@ struct Statement {
   std::string text;       // without comments, and with nothing in quotation marks
   std::string container;  // "self._orders", where something is put into one; else empty
   uint32_t container_line = 0;
+  // The kind of container was told by a subscript, x[i] = y or x[i].append(y): in Python it is a map's more often than
+  // not. In C and C++ an array's looks alike; if it is one, y goes into `of_array`.
+  bool by_subscript = false;
+  CallKinds of_array;
 };
 
 class StatementReader {

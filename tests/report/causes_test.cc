@@ -124,6 +124,10 @@ std::string CollectsTheLinesOfAFile(Draw& draw) {
   const SiteId open = draw.program.Site({Lib("fopen", "libc.so.6"), Own(function, 30)});
   draw.Pass(open, 472);
   draw.Fill(draw.program.Site({Std("std::vector<Order>::emplace_back"), Own(function, 33)}));
+  // The vector's own buffer, which may be as large as all that is in it: one block, and not many large ones.
+  draw.program.Allocate(draw.program.Site({Std("std::vector<Order>::_M_realloc_insert<Order>"),
+                                           Std("std::vector<Order>::emplace_back"), Own(function, 33)}),
+                        static_cast<uint64_t>(draw.dice.Between(0.5, 1.3) * static_cast<double>(draw.most)));
   return draw.End();
 }
 std::string ParsesADocumentFromAFile(Draw& draw) {

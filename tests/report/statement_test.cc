@@ -54,6 +54,17 @@ TEST_F(StatementTest, WhatIsPutSomewhereGoesIntoAContainerOfThatName) {
   EXPECT_PUT(Cxx("  @@source->rows_.emplace_back(1, 2);\n"), kSequence, "source->rows_");
 }
 
+TEST_F(StatementTest, ASubscriptMayBeAnArraysAndTheStatementSaysWhatItIsThen) {
+  const Statement cell = Cxx("@@node->name[79] = 0;\n");
+  EXPECT_TRUE(cell.by_subscript);
+  EXPECT_TRUE(cell.of_array.Empty());
+  const Statement part = Cxx("@@parts[i].rows.push_back(row);\n");
+  EXPECT_TRUE(part.by_subscript);
+  EXPECT_EQ(part.of_array, CallKinds(CallKind::kSequence));
+  EXPECT_FALSE(Cxx("@@rows.push_back(Row(cells[0]));\n").by_subscript);
+  EXPECT_FALSE(Cxx("@@rows_of(ids[0]).push_back(row);\n").by_subscript);
+}
+
 TEST_F(StatementTest, WhatAStatementNamesIsFollowedToWhereItIsKept) {
   EXPECT_PUT(Python("for row in con.execute(q):  @@\n    n += 1\n    orders[row[0]] = row\n"), kKeyed, "orders");
   EXPECT_PUT(Python("row = dict(zip(names, values))  @@\nrow['x'] = 1\nrows.append(row)\n"), kSequence, "rows");
