@@ -37,11 +37,11 @@ using format::SnapshotKind;
 constexpr uint64_t kSecondNs = 1'000'000'000;
 // Of points: a program may take and give back a large buffer in a loop.
 constexpr uint64_t kLeastDistanceNs = 20'000'000;
-// By what is allocated and not by the clock: how many blocks go unseen after the hooks were taken out depends on no
-// machine's speed. A check takes some microseconds.
 // A reading takes some 50 us: of the time of a program that does nothing but take checkpoints, a twentieth.
 constexpr uint64_t kFreshNs = 1'000'000;
 constexpr int64_t kFreshBytes = 64 << 10;
+// By what is allocated and not by the clock: how many blocks go unseen after the hooks were taken out depends on no
+// machine's speed. A check takes some microseconds.
 constexpr uint32_t kSharesToPythonCheck = 8;
 constexpr int64_t kLargeRequest = 1 << 20;
 constexpr uint32_t kMostRareSnapshots = 4;
