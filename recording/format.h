@@ -112,6 +112,7 @@ enum StateBit : uint32_t {
   kStateTotalsOnly = 1u << 8,    // 1.1: since `totals_ns` no stacks are taken at all; the totals go on
   kStateAtLimit = 1u << 9,       // 1.3: the usage came to `emulated_limit_bytes`
   kStateEndedItself = 1u << 10,  // 1.3: and there the process ended itself by SIGKILL (ALLOCLINE_LIMIT_ACTION=kill)
+  kStateLeft = 1u << 11,         // 1.4: the process left by _exit(): without its exit handlers, and not killed
 };
 
 // Bits of FileHeader.python_state, only ever set. atomic, relaxed. Without kPythonTraced only native frames are

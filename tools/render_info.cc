@@ -48,7 +48,10 @@ std::string HowItEnded(const RecordingInfo& info) {
   if ((header.state & format::kStateExited) != 0) {
     return fmt::format("exited after {:.1f} s", Seconds(header.end_monotonic_ns - header.start_monotonic_ns));
   }
-  return "ended without its exit handlers (killed, or by _exit or exec)";
+  if ((header.state & format::kStateLeft) != 0) {
+    return fmt::format("left by _exit after {:.1f} s", Seconds(header.end_monotonic_ns - header.start_monotonic_ns));
+  }
+  return "ended without its exit handlers (killed, or by exec)";
 }
 
 std::string RenderDomains(const ProfileSummary& summary) {

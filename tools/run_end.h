@@ -26,7 +26,7 @@ namespace allocline {
 
 // What is known of the container of one recorded process.
 struct ContainerEvidence {
-  bool was_killed = false;                    // it has ended, and not by its exit handlers
+  bool was_killed = false;                    // it has ended, and neither by exit() nor by _exit()
   uint64_t kills_before = 0, kills_now = 0;   // in its cgroup; format::kNotCounted where the kernel does not say
   uint64_t usage_bytes = 0, limit_bytes = 0;  // as last seen by it; limit 0: none
   ContainerMemory at_most = {};               // of a killed one: what the kernel has counted in its cgroup

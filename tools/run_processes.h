@@ -29,7 +29,7 @@ struct RunProcess {
 std::vector<RunProcess> CollectProcesses(const std::string& directory, uint64_t run_id);
 
 // Those whose memory was there when `victim` was killed, as far as their recordings tell: not what a process was before
-// it executed another program, and none that had exited.
+// it executed another program, and none that had ended by itself.
 std::vector<const RunProcess*> AliveWith(const RunProcess& victim, const std::vector<RunProcess>& processes);
 
 // A line for each but the first; programs that only ran others in their place share one.

@@ -632,6 +632,14 @@ void Tracer::OnExit() {
   OrRelaxed(recording_.header().state, static_cast<uint32_t>(format::kStateExited));
 }
 
+void Tracer::OnLeave() {
+  if (!ready() || LoadRelaxed(mark_->alive) != kAlive) return;
+  format::FileHeader& header = recording_.header();
+  if (header.pid != static_cast<uint32_t>(sys::GetPid())) return;
+  StoreRelaxed(header.end_monotonic_ns, MonotonicNow());
+  OrRelaxed(header.state, static_cast<uint32_t>(format::kStateLeft));
+}
+
 // ---------------------------------------------------------------- fork
 
 bool Tracer::EnsureOwnRecording() {

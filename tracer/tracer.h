@@ -239,6 +239,8 @@ class Tracer {
   void AfterForkInParent();
   void OnForkChild();
   void OnExit();
+  // The process leaves without its exit handlers. In a signal handler too, and in a child of vfork, which is not us.
+  void OnLeave();
   void BeforeUnload();
   void AfterUnload();
   void OnUnload();

@@ -78,6 +78,16 @@ TEST_F(SurvivorTest, AWorkerThatIsKilledIsNamedWithWhatEachProcessHeld) {
   EXPECT_THAT(outcome.err, ContainsRegex("\n  all 2 "));
 }
 
+// The memory of one that left before is not there when another is killed, however much it had.
+TEST_F(SurvivorTest, AWorkerThatLeftByUnderscoreExitIsNotTakenForTheOneThatWasKilled) {
+  const Outcome outcome = Run({}, {"sh", "-c", Climbs() + " leave 58000000; " + Climbs() + " grow 65536; exit 3"});
+  EXPECT_EQ(ExitCodeOf(outcome), 3) << outcome.err;
+  const std::string killed = "; climbs \\(pid [0-9]+\\) was killed by the container's OOM killer at 6[34] of 64 MiB; ";
+  EXPECT_THAT(outcome.err, ContainsRegex(killed + "live by line:\nclimbs\\.c:[0-9]+: size=[45][0-9]\\.[0-9] MiB"));
+  EXPECT_THAT(outcome.err, ContainsRegex("\n  climbs +[0-9]+  exited .*\n"));
+  EXPECT_THAT(outcome.err, ContainsRegex("\n  climbs +[0-9]+  killed .*\n"));
+}
+
 TEST_F(SurvivorTest, TheLogHasItAsSevereMessages) {
   const Outcome outcome = Run({"--log", "json", "-n", "1"}, {Climbs(), "grow", "65536"});
   EXPECT_EQ(ExitCodeOf(outcome), 137);

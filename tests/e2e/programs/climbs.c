@@ -53,6 +53,11 @@ int main(int argc, char** argv) {
   const size_t number = argc > 2 ? strtoull(argv[2], NULL, 0) : 0;
   if (strcmp(way, "grow") == 0) {  // by so much at a time, up to so much
     Grow(argc > 3 ? strtoull(argv[3], NULL, 0) : SIZE_MAX, number);
+  } else if (strcmp(way, "leave") == 0) {  // with so much in hand, as a worker does that was forked
+    const pid_t child = vfork();           // whose end is not ours
+    if (child == 0) _exit(0);
+    Grow(number, 64 << 10);
+    _exit(waitpid(child, NULL, 0) == child ? 0 : 1);
   } else if (strcmp(way, "swing") == 0) {  // up to so much and back, ten times
     static void* blocks[1000];
     for (int i = 0; i < 10; ++i) {
