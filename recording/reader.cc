@@ -13,6 +13,9 @@
 
 namespace allocline {
 
+// A program may have taken a million.
+static_assert(sizeof(RecordedSnapshot) <= 144);
+
 SiteCounters& SiteCounters::operator+=(const SiteCounters& other) {
   allocated_bytes += other.allocated_bytes;
   allocated_blocks += other.allocated_blocks;

@@ -12,9 +12,11 @@
 #define ALLOCLINE_RECORDING_READER_H_
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -93,6 +95,28 @@ struct RecordedLedger {
   bool operator==(const RecordedLedger&) const = default;
 };
 
+// An std::optional<RecordedLedger> that takes the room of a pointer: of a hundred thousand checkpoints none has a
+// ledger.
+class SnapshotLedger {
+ public:
+  SnapshotLedger() = default;
+  SnapshotLedger(RecordedLedger ledger)  // NOLINT(google-explicit-constructor)
+      : ledger_(std::make_shared<const RecordedLedger>(std::move(ledger))) {}
+  operator std::optional<RecordedLedger>() const {  // NOLINT(google-explicit-constructor)
+    return ledger_ != nullptr ? std::optional(*ledger_) : std::nullopt;
+  }
+  bool has_value() const { return ledger_ != nullptr; }
+  explicit operator bool() const { return has_value(); }
+  const RecordedLedger& operator*() const { return *ledger_; }
+  const RecordedLedger* operator->() const { return ledger_.get(); }
+  bool operator==(const SnapshotLedger& other) const {
+    return has_value() == other.has_value() && (!has_value() || *ledger_ == *other.ledger_);
+  }
+
+ private:
+  std::shared_ptr<const RecordedLedger> ledger_;
+};
+
 struct RecordedSnapshot {
   std::string label;
   uint64_t monotonic_ns = 0;
@@ -101,7 +125,7 @@ struct RecordedSnapshot {
   uint64_t rows = format::kRowsNotGiven;
   format::SnapshotKind kind = format::SnapshotKind::kLabelled;  // may be one that a later version brought
   std::vector<std::pair<SiteId, SiteCounters>> growth;          // since the snapshot before, by rising site
-  std::optional<RecordedLedger> ledger;                         // of the same moment
+  SnapshotLedger ledger;                                        // of the same moment
   bool operator==(const RecordedSnapshot&) const = default;
 };
 

@@ -85,7 +85,7 @@ RecordingBuilder MakeStandAlone(const Recording& recording, const LabelledMoment
                                     : recording.live_bytes();
   moment.peak_bytes = at.snapshot ? recording.snapshots()[*at.snapshot].peak_bytes : recording.peak_bytes();
   if (at.snapshot) moment.ledger = recording.snapshots()[*at.snapshot].ledger;
-  if (!at.snapshot && !at.at_peak) moment.ledger = recording.ledger();
+  if (!at.snapshot && !at.at_peak && recording.ledger()) moment.ledger = *recording.ledger();
   builder.header().live_bytes = moment.live_bytes;
   builder.header().peak_bytes = moment.peak_bytes;
   builder.header().rss_bytes = moment.rss_bytes;
