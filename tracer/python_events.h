@@ -39,10 +39,27 @@ inline __attribute__((always_inline)) void* Tracer::OnPythonAlloc(ThreadState* s
     return OnPythonAllocInMode(state, block, bytes, hook);
   }
   PythonThread::Usual usual;
-  const PythonThread::Likeness likeness = python->Compare<kForm>(g_python, codes_.epoch(), &usual);
-  if (likeness == PythonThread::Likeness::kSame) return RecordPython(state, usual.counter, usual.site, block, bytes);
-  return likeness == PythonThread::Likeness::kOther ? OnPythonAllocOtherStack(state, block, bytes, hook)
-                                                    : OnPythonAllocGoneOn<kForm>(state, block, bytes, hook);
+  const PythonStack::Kept* rest = nullptr;
+  switch (python->Compare<kForm>(g_python, codes_.epoch(), &usual, &rest)) {
+    case PythonThread::Likeness::kSame:
+      return RecordPython(state, usual.counter, usual.site, block, bytes);
+    case PythonThread::Likeness::kSameButForInstruction:
+      return OnPythonAllocGoneOn<kForm>(state, block, bytes, hook);
+    case PythonThread::Likeness::kDeep:
+      return OnPythonAllocDeep<kForm>(state, block, bytes, hook, rest);
+    case PythonThread::Likeness::kOther:
+      break;
+  }
+  return OnPythonAllocOtherStack(state, block, bytes, hook);
+}
+
+// For a deep stack, whose entries from `rest` outward are still to be compared.
+template <PythonForm kForm>
+__attribute__((noinline)) void* Tracer::OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes,
+                                                          const HookFrame* hook, const PythonStack::Kept* rest) {
+  const PythonThread::Usual usual = state->python->FindDeep<kForm>(g_python, codes_.epoch(), rest);
+  if (__builtin_expect(usual.counter == nullptr, 0)) return OnPythonAllocOtherStack(state, block, bytes, hook);
+  return RecordPython(state, usual.counter, usual.site, block, bytes);
 }
 
 // For a stack whose innermost frame has gone on to another instruction. A function of its own: it uses more registers.

@@ -1,5 +1,7 @@
 #include "tracer/python_frames.h"
 
+#include <algorithm>
+
 #include "base/atomic.h"
 #include "base/pages.h"
 
@@ -30,6 +32,18 @@ uint32_t PythonStack::FirstDifference(const PythonLayout& layout, uint32_t count
     while (i > 0 && IsAsKept<PythonForm::kIndices>(layout, &kept_[i])) --i;
   }
   return i;
+}
+
+inline uint16_t PythonStack::RowAt(const PythonLayout& layout, uint32_t at) const {
+  const Kept& entry = kept_[at];
+  const Kept& outer = kept_[at - 1];
+  if (at == 1 || entry.instruction != outer.instruction) return 1;
+  if (entry.frame - entry.outer != outer.frame - outer.outer) return 1;
+  // All that is compared of the two.
+  const auto [first, last] = std::minmax(layout.previous, layout.instruction);
+  const uintptr_t outward = (entry.frame + first) ^ (outer.frame + last + 7);
+  const uintptr_t inward = (outer.frame + first) ^ (entry.frame + last + 7);
+  return (outward | inward) < kPage ? static_cast<uint16_t>(outer.row + 1) : 1;
 }
 
 PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
@@ -79,7 +93,11 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
     kept_[at].instruction = fresh_[i].instruction;
     marks_[at] = fresh_[i].mark;
   }
-  for (uint32_t at = kept + 1; at <= kept + fresh; ++at) kept_[at].outer = kept_[at - 1].frame;
+  if (kept > 0) kept_[kept].row = RowAt(layout, kept);  // its instruction may have become another: GoOn()
+  for (uint32_t at = kept + 1; at <= kept + fresh; ++at) {
+    kept_[at].outer = kept_[at - 1].frame;
+    kept_[at].row = RowAt(layout, at);
+  }
   SetDepth(kept + fresh);
   return {kept, fresh, fresh_};
 }
@@ -181,10 +199,7 @@ Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top) {
 bool PythonThread::Choose(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
   Kept& other = kept_[now_ == &kept_[0] ? 1 : 0];
   uint64_t instruction = 0;
-  const bool is_other =
-      layout.instruction_is_pointer
-          ? other.stack.IsSameButForInstruction<PythonForm::kPointers>(layout, top, epoch, &instruction)
-          : other.stack.IsSameButForInstruction<PythonForm::kIndices>(layout, top, epoch, &instruction);
+  const bool is_other = other.stack.IsSameButForInstruction(layout, top, epoch, &instruction);
   // Where much is left behind, it is left as it is: it will be wanted again.
   if (is_other || now_->stack.EntriesInside(top) >= kMuch) now_ = &other;
   return is_other;

@@ -92,9 +92,13 @@ constexpr uint16_t CFrameTopIn(const PythonLayout& layout) {
   return kForm == PythonForm::k3_11 ? 8 : layout.c_frame_top;
 }
 template <PythonForm kForm>
-constexpr bool IsOfForm(const PythonLayout& layout) {
+constexpr bool HasFramesOf(const PythonLayout& layout) {
   return layout.instruction_is_pointer == HasPointers<kForm>() && layout.previous == PreviousIn<kForm>(layout) &&
-         layout.instruction == InstructionIn<kForm>(layout) && layout.top == TopIn<kForm>(layout) &&
+         layout.instruction == InstructionIn<kForm>(layout);
+}
+template <PythonForm kForm>
+constexpr bool IsOfForm(const PythonLayout& layout) {
+  return HasFramesOf<kForm>(layout) && layout.top == TopIn<kForm>(layout) &&
          layout.thread_id == ThreadIdIn<kForm>(layout) && layout.has_c_frames == HasCFrames<kForm>(layout) &&
          layout.c_frame_top == CFrameTopIn<kForm>(layout);
 }

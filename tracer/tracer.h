@@ -416,6 +416,9 @@ class Tracer {
   NodeId Weave(ThreadState* state, PythonThread* python);
   uint32_t FindGroups(ThreadState* state, PythonThread* python, uint32_t native_count);
   template <PythonForm kForm>
+  void* OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                          const PythonStack::Kept* rest);
+  template <PythonForm kForm>
   void* OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* RecordPythonAtNativeStack(ThreadState* state, void* block, size_t bytes,
                                                             const HookFrame* hook);

@@ -217,7 +217,7 @@ void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
   CheckPythonSoon();
   const uint32_t epoch = codes_.epoch();
   python->EnterEpoch(epoch);
-  if (python->Choose(g_python.layout, top, epoch) && python->stack().IsSame(g_python.layout, top, epoch)) return;
+  if (python->Choose(g_python.layout, top, epoch) && python->GoOn(g_python, epoch)) return;
   PythonThread::Kept& kept = python->now();
   PythonStack& stack = kept.stack;
   const PythonStack::Taken taken = stack.Take(g_python.layout, top, epoch);

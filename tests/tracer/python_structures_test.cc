@@ -327,27 +327,51 @@ TEST_F(PythonCodesTest, ThreadsThatSeeAndForgetCodesAgree) {
 // Frame, instruction, and up to 3.10 code: outermost first.
 using List = std::vector<std::array<uint64_t, 3>>;
 
-// The frames of a thread, each on a page of its own that is unmapped when the frame is gone: who reads one then faults.
+// The frames of a thread. Where none lies any more is unmapped: who reads there faults. Each has a page of its own; or,
+// with a `step`, each lies so far behind the one further out, as on the interpreter's stack of data.
 class Frames {
  public:
-  explicit Frames(const PythonLayout& layout) : layout_(layout) {}
+  explicit Frames(const PythonLayout& layout, intptr_t step = 0) : layout_(layout), step_(step) {
+    if (step == 0) return;
+    void* all = mmap(nullptr, kStackBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    stack_ = reinterpret_cast<uintptr_t>(all);
+  }
   ~Frames() {
     while (!frames_.empty()) Pop();
+    if (stack_ != 0) munmap(reinterpret_cast<void*>(stack_), kStackBytes);
   }
   uintptr_t top() const { return frames_.empty() ? 0 : frames_.back(); }
   uintptr_t frame(size_t i) const { return frames_[i]; }
   size_t depth() const { return frames_.size(); }
   void Push(uint64_t code, uint64_t instruction) {
-    void* page = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     const uintptr_t outer = top();
-    frames_.push_back(reinterpret_cast<uintptr_t>(page));
+    frames_.push_back(Place());
+    for (const uintptr_t page : PagesOf(top())) Map(page, PROT_READ | PROT_WRITE);
     Put(depth() - 1, layout_.previous, outer);
     Put(depth() - 1, layout_.code, code);
     GoOn(depth() - 1, instruction);
   }
   void Pop() {
-    munmap(reinterpret_cast<void*>(frames_.back()), 4096);
+    const uintptr_t gone = frames_.back();
     frames_.pop_back();
+    if (step_ == 0) munmap(reinterpret_cast<void*>(gone), kPage);
+    if (step_ == 0) return;
+    for (const uintptr_t page : PagesOf(gone)) {
+      if (frames_.empty() || (page != PagesOf(top())[0] && page != PagesOf(top())[1])) Map(page, PROT_NONE);
+    }
+  }
+  // The pages on which frames lie that are further out than the i-th, but for its own.
+  void UnmapOutside(size_t i) const {
+    for (size_t k = 0; k < i; ++k) {
+      for (const uintptr_t page : PagesOf(frames_[k])) {
+        if (page != PagesOf(frames_[i])[0] && page != PagesOf(frames_[i])[1]) Map(page, PROT_NONE);
+      }
+    }
+  }
+  void MapOutside(size_t i) const {
+    for (size_t k = 0; k < i; ++k) {
+      for (const uintptr_t page : PagesOf(frames_[k])) Map(page, PROT_READ | PROT_WRITE);
+    }
   }
   void GoOn(size_t i, uint64_t instruction) { Put(i, layout_.instruction, instruction); }
   void CallFrom(size_t i, uintptr_t outer) { Put(i, layout_.previous, outer); }
@@ -363,6 +387,22 @@ class Frames {
   }
 
  private:
+  static constexpr size_t kStackBytes = 1 << 20;
+  static constexpr size_t kFrameBytes = 112;  // up to where something is read
+
+  uintptr_t Place() const {
+    if (step_ == 0) {
+      return reinterpret_cast<uintptr_t>(mmap(nullptr, kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    }
+    if (!frames_.empty()) return frames_.back() + static_cast<uintptr_t>(step_);
+    return stack_ + (step_ > 0 ? 520 : kStackBytes - 520);
+  }
+  static std::array<uintptr_t, 2> PagesOf(uintptr_t frame) {
+    return {frame & ~(kPage - 1), (frame + kFrameBytes - 1) & ~(kPage - 1)};
+  }
+  static void Map(uintptr_t page, int protection) {
+    ASSERT_EQ(mprotect(reinterpret_cast<void*>(page), kPage, protection), 0);
+  }
   void Put(size_t i, uint16_t offset, uint64_t value) {
     memcpy(reinterpret_cast<char*>(frames_[i]) + offset, &value, sizeof value);
   }
@@ -373,6 +413,8 @@ class Frames {
   }
 
   const PythonLayout layout_;
+  const intptr_t step_;
+  uintptr_t stack_ = 0;
   std::vector<uintptr_t> frames_;
 };
 
@@ -400,8 +442,15 @@ class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
   template <PythonForm kForm>
   bool IsSameBy(const Frames& frames, uint32_t epoch) {
     uint64_t instruction = 0;
-    return stack_->IsSameButForInstruction<kForm>(GetParam(), frames.top(), epoch, &instruction) &&
-           instruction == stack_->innermost()->instruction;
+    const PythonStack::Kept* rest = nullptr;
+    if (!stack_->InnerAreSame<kForm>(GetParam(), frames.top(), epoch, &instruction, &rest)) return false;
+    const bool is_same = rest == nullptr || stack_->OuterAreSame<kForm>(GetParam(), rest);
+#ifdef __SSE2__
+    if (rest != nullptr && kForm != PythonForm::kIndices) {  // what a machine without AVX does
+      EXPECT_EQ(stack_->WithRowsBySse2<kForm>(GetParam(), rest), is_same);
+    }
+#endif
+    return is_same && instruction == stack_->innermost()->instruction;
   }
 
   std::unique_ptr<PythonStack> stack_ = [] {
@@ -501,6 +550,77 @@ TEST_P(PythonStackTest, AnOuterFrameThatWentOnIsSeenThoughTheInnerOnesAreAsTheyW
   frames.GoOn(1, 40);
   EXPECT_FALSE(IsSame(frames));
   EXPECT_EQ(Take(frames).shared, 1u);
+}
+
+// ---------------------------------------------------------------- frames one behind the other
+
+// Of a recursion, over some pages; and the other way round, which no interpreter does.
+constexpr intptr_t kSteps[] = {144, 152, 88, -144, 2048};
+
+TEST_P(PythonStackTest, WhateverFrameOfARecursionWentOnIsSeen) {
+  for (const intptr_t step : kSteps) {
+    Frames frames(GetParam(), step);
+    for (uint64_t i = 0; i < 120; ++i) frames.Push(1, 2);
+    Take(frames);
+    ASSERT_TRUE(IsSame(frames));
+    for (size_t i = 0; i < frames.depth(); ++i) {
+      frames.GoOn(i, 40);
+      EXPECT_FALSE(IsSame(frames)) << "frame " << i << " of those " << step << " bytes apart";
+      frames.GoOn(i, 2);
+      frames.CallFrom(i, 4096);
+      EXPECT_FALSE(IsSame(frames)) << i << " was called from elsewhere, " << step;
+      frames.CallFrom(i, i == 0 ? 0 : frames.frame(i - 1));
+    }
+    ASSERT_TRUE(IsSame(frames));
+  }
+}
+
+TEST_P(PythonStackTest, FramesThatLieWhereARecursionLayButAreNotOfTheListAreNotRead) {
+  for (const intptr_t step : kSteps) {
+    Frames frames(GetParam(), step);
+    Frames others(GetParam());
+    others.Push(1, 2);
+    for (uint64_t i = 0; i < 120; ++i) frames.Push(1, 2);
+    Take(frames);
+    for (size_t i = 1; i < frames.depth(); ++i) {
+      frames.CallFrom(i, others.top());  // as of a generator
+      frames.UnmapOutside(i);
+      EXPECT_FALSE(IsSame(frames)) << i;
+      frames.MapOutside(i);
+      frames.CallFrom(i, frames.frame(i - 1));
+    }
+    EXPECT_TRUE(IsSame(frames));
+  }
+}
+
+TEST_P(PythonStackTest, ARecursionIsTheListHoweverItGrewAndShrank) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (const intptr_t step : kSteps) {
+    Frames frames(GetParam(), step);
+    List last;
+    for (int i = 0; i < 2'000; ++i) {
+      const size_t to = 1 + random() % 150;
+      for (size_t steps = random() % 40; steps > 0 && frames.depth() > to; --steps) frames.Pop();
+      for (size_t steps = 1 + random() % 40; steps > 0 && frames.depth() < to; --steps) {
+        frames.Push(1, 2 * (random() % 2));
+      }
+      if (random() % 4 == 0) frames.GoOn(random() % frames.depth(), 2 * (random() % 2));
+      const auto list = frames.Walk();
+      ASSERT_EQ(IsSame(frames), list == last);
+      Take(frames);
+      ASSERT_EQ(Kept(), list);
+      ASSERT_TRUE(IsSame(frames));
+      if (random() % 2 == 0) {  // as an event does that finds only the innermost frame gone on
+        const uint64_t instruction = 2 * (random() % 2);
+        frames.GoOn(frames.depth() - 1, instruction);
+        stack_->GoOn(instruction, kRootNode);
+        ASSERT_TRUE(IsSame(frames));
+      }
+      last = Kept();
+    }
+  }
 }
 
 TEST_P(PythonStackTest, AnotherEpochVoidsWhatIsKept) {
