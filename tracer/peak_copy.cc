@@ -32,6 +32,7 @@ constexpr int64_t kShareOfPeak = 100;         // by one part of it the total has
 struct Both {
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
   // An instruction for both. Each is loaded and stored whole all the same: they are aligned.
+  static Both Zero() { return {_mm_setzero_si128()}; }
   static Both Load(const uint64_t& bytes) { return {_mm_load_si128(reinterpret_cast<const __m128i*>(&bytes))}; }
   void StoreTo(PeakSite& site) const { _mm_store_si128(reinterpret_cast<__m128i*>(&site), words); }
   Both operator-(Both other) const { return {_mm_sub_epi64(words, other.words)}; }
@@ -40,6 +41,7 @@ struct Both {
   __m128i words;
 #else
   // Relaxed: what orders these against a reader is the sequence.
+  static Both Zero() { return {0, 0}; }
   static Both Load(const uint64_t& bytes) { return {LoadRelaxed(bytes), LoadRelaxed(*(&bytes + 1))}; }
   void StoreTo(PeakSite& site) const {
     StoreRelaxed(site.bytes, bytes);
@@ -106,32 +108,42 @@ bool PeakCopier::MakeRoom(TableKind table, uint64_t bytes) {
 }
 
 // Every `freed` first, then every `allocated`, so that no free is seen without its allocation (invariant (3) of
-// format.h).
+// format.h). The table is not cleared before: the first chunk of a group says what is there, those after it add to
+// that.
 void PeakCopier::SumLive(PeakSite* out, uint32_t sites) const {
-  for (uint32_t site = 0; site < sites; ++site) {
-    StoreRelaxed(out[site].bytes, uint64_t{0});
-    StoreRelaxed(out[site].blocks, uint64_t{0});
-  }
   const auto* owners = reinterpret_cast<const ChunkOwner*>(recording_->base(TableKind::kChunkOwners));
   const auto* chunks = reinterpret_cast<const CounterChunk*>(recording_->base(TableKind::kCounters));
-  const auto for_each = [&](auto add) {
+  const auto for_each = [&](auto visit) {
     // Counted anew for each pass: what a chunk of the first pass freed may have been allocated in one that came since.
     const uint64_t owner_count = recording_->used(TableKind::kChunkOwners) / sizeof(ChunkOwner);
     for (uint64_t i = 0; i < owner_count; ++i) {
       if (LoadAcquire(owners[i].thread_plus_one) == 0) continue;
       const uint32_t first = owners[i].group * format::kSitesPerChunk;
-      if (first >= sites) continue;
-      PeakSite* site = out + first;
-      const PeakSite* const end = site + std::min(sites - first, format::kSitesPerChunk);
-      for (const Counter* counter = chunks[i].counters; site != end;) add(*site++, *counter++);
+      if (first < sites) visit(first, std::min(first + format::kSitesPerChunk, sites), chunks[i].counters);
     }
   };
-  for_each([](PeakSite& site, const Counter& counter) {
-    (Both::Load(site.bytes) - Both::Load(counter.freed_bytes)).StoreTo(site);
+  uint32_t written = 0;  // sites below are
+  const auto clear_to = [&](uint32_t end) {
+    for (; written < end; ++written) Both::Zero().StoreTo(out[written]);
+  };
+  for_each([&](uint32_t first, uint32_t end, const Counter* counter) {
+    if (first < written) {
+      for (uint32_t i = first; i < end; ++i, ++counter) {
+        (Both::Load(out[i].bytes) - Both::Load(counter->freed_bytes)).StoreTo(out[i]);
+      }
+      return;
+    }
+    clear_to(first);
+    for (; written < end; ++written, ++counter) {
+      (Both::Zero() - Both::Load(counter->freed_bytes)).StoreTo(out[written]);
+    }
   });
+  clear_to(sites);
   __atomic_thread_fence(__ATOMIC_ACQUIRE);
-  for_each([](PeakSite& site, const Counter& counter) {
-    (Both::Load(site.bytes) + Both::Load(counter.allocated_bytes)).StoreTo(site);
+  for_each([&](uint32_t first, uint32_t end, const Counter* counter) {
+    for (uint32_t i = first; i < end; ++i, ++counter) {
+      (Both::Load(out[i].bytes) + Both::Load(counter->allocated_bytes)).StoreTo(out[i]);
+    }
   });
 }
 

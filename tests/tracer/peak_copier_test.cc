@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <map>
+#include <random>
 #include <thread>
 #include <vector>
 
@@ -79,6 +81,47 @@ TEST(PeakCopierTest, TheLastCopyIsWhatIsRead) {
   for (uint64_t round = 1; round <= 5; ++round) {
     program.GrowAndCopy();
     EXPECT_EQ(program.RoundRead(), round);
+  }
+}
+
+// Sites that one thread counts, or several, or none; met by them in whatever order; and room that held another copy.
+TEST(PeakCopierTest, ACopyIsTheSumOverThreadsWhateverSitesTheyCameTo) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  testing::WrittenRecording recording;
+  PeakCopier copier;
+  ThreadStates threads;
+  SiteTable sites;
+  copier.Init(&recording.writer());
+  threads.Init(&recording.writer());
+  sites.Init(&recording.writer());
+  std::vector<SiteId> ids;
+  for (uint32_t i = 0; i < kSites; ++i) ids.push_back(sites.SiteOf(sites.Child(kRootNode, 0x1000 + i)));
+  std::array<ThreadState*, 3> states{};
+  for (ThreadState*& state : states) state = threads.Acquire(format::ThreadKind::kThread);
+  std::map<SiteId, uint64_t> blocks;
+  for (int round = 0; round < 6; ++round) {
+    for (int event = 0; event < 40; ++event) {
+      const SiteId site = ids[random() % ids.size()];
+      format::Counter* counter = states[random() % states.size()]->counters.At(site, recording.writer());
+      ASSERT_NE(counter, nullptr);
+      const bool frees = blocks[site] > 0 && random() % 2 == 0;
+      AddOwned(frees ? counter->freed_blocks : counter->allocated_blocks, 1);
+      AddOwned(frees ? counter->freed_bytes : counter->allocated_bytes, 24);
+      blocks[site] += frees ? -1 : 1;
+    }
+    StoreRelaxed(recording.writer().header().peak_copy_ns, uint64_t{0});
+    copier.Copy(round + 1, sites.site_count());
+    const Recording read = recording.Read();
+    ASSERT_TRUE(read.peak_copy().has_value());
+    std::map<SiteId, uint64_t> copied;
+    for (const auto& [site, live] : read.peak_copy()->live) {
+      EXPECT_EQ(live.allocated_bytes, 24 * live.allocated_blocks);
+      if (live.allocated_blocks != 0) copied[site] = live.allocated_blocks;
+    }
+    std::erase_if(blocks, [](const auto& entry) { return entry.second == 0; });
+    EXPECT_EQ(copied, blocks);
   }
 }
 
