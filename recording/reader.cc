@@ -66,26 +66,34 @@ std::vector<SiteCounters> Recording::CountersAtPeak() const {
   return live;
 }
 
+namespace {
+
+std::string Quoted(std::string_view label) {
+  constexpr size_t kMostBytes = 80;
+  return fmt::format("'{}'{}", label.substr(0, kMostBytes), label.size() > kMostBytes ? "..." : "");
+}
+
+}  // namespace
+
 absl::StatusOr<size_t> Recording::FindSnapshot(std::string_view label) const {
   label = label.substr(0, format::kMaxLabelBytes);  // as it was cut when it was recorded
   for (size_t i = snapshots_.size(); i-- > 0;) {
     if (snapshots_[i].label == label) return i;
   }
-  // There may be many thousand of them, and of any length.
-  constexpr size_t kMostNamed = 20, kMostBytes = 80;
-  const auto quoted = [](std::string_view text) {
-    return fmt::format("'{}'{}", text.substr(0, kMostBytes), text.size() > kMostBytes ? "..." : "");
-  };
+  return absl::NotFoundError(
+      fmt::format("{}: has no snapshot labelled {}; its labels: {}", path_, Quoted(label), LabelList()));
+}
+
+std::string Recording::LabelList() const {
+  constexpr size_t kMostNamed = 20;
   absl::flat_hash_set<std::string_view> labels;
   std::string known;
   for (const RecordedSnapshot& snapshot : snapshots_) {
     if (!labels.insert(snapshot.label).second || labels.size() > kMostNamed) continue;
-    known += fmt::format("{}{}", known.empty() ? "" : ", ", quoted(snapshot.label));
+    known += fmt::format("{}{}", known.empty() ? "" : ", ", Quoted(snapshot.label));
   }
   if (labels.size() > kMostNamed) known += fmt::format(" and {} others", labels.size() - kMostNamed);
-  if (known.empty()) known = "none";
-  return absl::NotFoundError(
-      fmt::format("{}: has no snapshot labelled {}; its labels: {}", path_, quoted(label), known));
+  return known.empty() ? "none" : known;
 }
 
 std::vector<format::Frame> Recording::Stack(SiteId site) const {

@@ -210,6 +210,8 @@ class Recording {
   std::vector<SiteCounters> CountersAtPeak() const;
   // The last snapshot labelled `label`; NotFound lists the labels there are.
   absl::StatusOr<size_t> FindSnapshot(std::string_view label) const;
+  // For messages: "'page', 'end' and 80 others", "none". Each once; there may be a million snapshots.
+  std::string LabelList() const;
 
   // R of a site whose counters are estimates (recording/sampling.h), 0 if they are exact. Counters of site 0 are of
   // blocks without a stack: together with the exact ones they are the totals, which estimated ones are no part of.

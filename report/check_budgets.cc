@@ -143,14 +143,10 @@ class BudgetJudge {
       Point(counters);
     }
     if (matches > 0) return absl::OkStatus();
-    std::string known;
-    for (const RecordedSnapshot& snapshot : recording_.snapshots()) {
-      known += fmt::format("{}'{}'", known.empty() ? "" : ", ", snapshot.label);
-    }
     return absl::NotFoundError(
         fmt::format("{}: no snapshot's label matches '{}', which line {} of the budgets asks for; "
                     "its labels: {}",
-                    recording_.path(), *label, budget.source_line, known.empty() ? "none" : known));
+                    recording_.path(), *label, budget.source_line, recording_.LabelList()));
   }
 
   void JudgeGrowth() {

@@ -8,6 +8,7 @@
 #include "recording/atomic_file.h"
 #include "report/check_budgets.h"
 #include "report/path_text.h"
+#include "report/size_text.h"
 #include "tools/budget_file.h"
 #include "tools/command.h"
 #include "tools/options.h"
@@ -65,9 +66,9 @@ absl::Status Check(const CheckFlags& flags) {
   }
   RETURN_IF_ERROR(CheckWhole(target));
   if (CountBroken(report) == 0) return absl::OkStatus();
-  return WithExitCode(ExitCode::kBudgetBroken,
-                      absl::FailedPreconditionError(fmt::format("{}: {} of {} budgets not kept", flags.budget_file,
-                                                                CountBroken(report), report.results.size())));
+  return WithExitCode(ExitCode::kBudgetBroken, absl::FailedPreconditionError(fmt::format(
+                                                   "{}: {} of {} not kept", flags.budget_file, CountBroken(report),
+                                                   CountText(static_cast<int64_t>(report.results.size()), "budget"))));
 }
 
 }  // namespace
