@@ -20,6 +20,7 @@
 #include "recording/sampling.h"
 #include "tools/byte_size.h"
 #include "tools/command.h"
+#include "tools/connector_log.h"
 #include "tools/options.h"
 #include "tools/program_check.h"
 #include "tools/run_summary.h"
@@ -141,9 +142,15 @@ void SummariseApart(const EndedRun& run, const SummaryFlags& flags, SignalRelay&
     _exit(0);
   }
   const int signal = relay.WaitFor(child).signal;
-  if (signal != 0) {
-    PrintError(
-        fmt::format("the summary was ended by signal {}; the recordings are in {}", signal, run.output_directory));
+  if (signal == 0) return;
+  const std::string text = fmt::format(
+      "{}; the summary was ended by signal {}: `allocline top` reads the recordings in {} where there is more "
+      "memory",
+      DescribeEnd(run), signal, run.output_directory);
+  if (flags.log_json) {
+    fputs(LogLine(LogLevel::kSevere, "allocline: " + text).c_str(), stderr);
+  } else {
+    PrintError(text);
   }
 }
 

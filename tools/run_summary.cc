@@ -151,18 +151,19 @@ absl::StatusOr<std::optional<JointReport>> LoadJointReport(const SummarisedRun& 
   return report;
 }
 
-std::string HowItEnded(const SummarisedRun& summarised) {
-  std::string victim;
-  if (summarised.was_ended() && summarised.run.end.signal != SIGKILL) {
-    if (summarised.verdict.victim) {
-      const format::FileHeader& header = summarised.main().file.header;
-      victim = fmt::format("{} (pid {})", Printable(Basename(header.program)), header.pid);
-    } else {
-      victim = "a process of it";
-    }
+// `victim`: header of the recording that the verdict follows from; null if from none.
+std::string HowItEnded(const EndedRun& run, const ContainerVerdict& verdict, const format::FileHeader* victim) {
+  std::string name;
+  if (verdict.deed != ContainerDeed::kNone && run.end.signal != SIGKILL) {
+    name = victim == nullptr ? "a process of it"
+                             : fmt::format("{} (pid {})", Printable(Basename(victim->program)), victim->pid);
   }
-  return fmt::format("allocline: {} {}", Printable(Basename(summarised.run.program)),
-                     EndText(summarised.run.end, summarised.run.elapsed_ns, summarised.verdict, victim));
+  return fmt::format("{} {}", Printable(Basename(run.program)), EndText(run.end, run.elapsed_ns, verdict, name));
+}
+std::string HowItEnded(const SummarisedRun& summarised) {
+  const bool has_victim = summarised.verdict.victim.has_value();
+  return "allocline: " +
+         HowItEnded(summarised.run, summarised.verdict, has_victim ? &summarised.main().file.header : nullptr);
 }
 
 std::string ProcessCount(size_t count) { return fmt::format("{} {}", count, count == 1 ? "process" : "processes"); }
@@ -299,6 +300,17 @@ class Output {
 };
 
 }  // namespace
+
+std::string DescribeEnd(const EndedRun& run) {
+  std::vector<RecordingFile> files = FindRecordings(
+      run.output_directory, [&](const format::FileHeader& header) { return header.run_id == run.run_id; });
+  std::ranges::stable_sort(files, std::ranges::greater{},
+                           [](const RecordingFile& file) { return file.header.live_bytes; });
+  std::vector<ContainerEvidence> evidence;
+  for (const RecordingFile& file : files) evidence.push_back(EvidenceOf(file.header));
+  const ContainerVerdict verdict = Judge(run.end, evidence, run.kills_before, run.kills_now);
+  return HowItEnded(run, verdict, verdict.victim ? &files[*verdict.victim].header : nullptr);
+}
 
 absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags) {
   const SummarisedRun summarised = Inspect(run);

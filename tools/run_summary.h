@@ -38,6 +38,10 @@ struct SummaryFlags {
 // ended the run, the process it killed, by what was live then, and what each of the others held.
 absl::Status SummariseRun(const EndedRun& run, const SummaryFlags& flags);
 
+// "NAME was killed by the container's OOM killer at 64 of 64 MiB", by the headers of the recordings alone: for when
+// memory does not suffice to read them.
+std::string DescribeEnd(const EndedRun& run);
+
 }  // namespace allocline
 
 #endif  // ALLOCLINE_TOOLS_RUN_SUMMARY_H_

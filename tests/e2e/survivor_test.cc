@@ -121,6 +121,16 @@ TEST_F(SurvivorTest, JsonTellsWhatTheContainerDid) {
   EXPECT_EQ(document["container"]["pid"], document["processes"][0]["pid"]);
 }
 
+// Naming lines takes some 20 MiB; of a recording of many checkpoints reading it may take more than there is.
+TEST_F(SurvivorTest, HowItEndedIsSaidEvenWhereMemoryDoesNotSufficeToReadTheRecording) {
+  container_.SetLimit(12 << 20);
+  const Outcome outcome = Run({}, {Climbs(), "grow", "65536"});
+  EXPECT_EQ(ExitCodeOf(outcome), 137) << outcome.err;
+  EXPECT_THAT(outcome.err, HasSubstr("climbs was killed by the container's OOM killer at 1"));
+  EXPECT_THAT(outcome.err,
+              ContainsRegex("(\nrecording: |`allocline top` reads the recordings in )" + directory_.path()));
+}
+
 TEST_F(SurvivorTest, AKillFromElsewhereIsNotTheContainers) {
   const Outcome outcome = Run({}, {"sh", "-c", "kill -9 $$"});
   EXPECT_EQ(ExitCodeOf(outcome), 137);
