@@ -8,6 +8,7 @@
 
 #include "recording/sampling.h"
 #include "report/statistics.h"
+#include "tests/support/harm.h"
 #include "tests/support/paths.h"
 #include "tests/support/record.h"
 
@@ -219,23 +220,7 @@ TEST(SampledProgramsTest, ProgramsPrintAndEndAsTheyDoUntraced) {
                                     "traps/exits_among_threads",
                                     "traps/clears_among_threads",
                                     "traps/maps_among_threads"}) {
-    SCOPED_TRACE(program);
-    const std::string path = BuildDir() + "/programs/" + (program.starts_with("traps/") ? "" : "g++-O2/") + program;
-    const TempDir directory;
-    const Command command = {.argv = {path}, .directory = directory.path()};
-    const Outcome untraced = RunProgram(command);
-    for (const char* interval : {"4K", "512K"}) {
-      SCOPED_TRACE(interval);
-      Command traced = command;
-      traced.env["ALLOCLINE_SAMPLE"] = interval;
-      const Recorded run = RecordCommand(traced);
-      EXPECT_EQ(run.outcome.Ending(), untraced.Ending());
-      EXPECT_EQ(run.outcome.out, untraced.out);
-      EXPECT_EQ(run.outcome.err, untraced.err);
-      for (const RecordedProcess& process : run.processes) {
-        EXPECT_TRUE(process.recording().damage().empty()) << process.file_name();
-      }
-    }
+    EXPECT_EQ(HarmDoneTo(program, "ALLOCLINE_SAMPLE", {"4K", "512K"}), "") << program;
   }
 }
 
