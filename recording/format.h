@@ -114,6 +114,8 @@ enum StateBit : uint32_t {
   kStateEndedItself = 1u << 10,  // 1.3: and there the process ended itself by SIGKILL (ALLOCLINE_LIMIT_ACTION=kill)
   kStateLeft = 1u << 11,         // 1.4: the process left by _exit(): without its exit handlers, and not killed
 };
+// Either: nobody killed it.
+inline constexpr uint32_t kStateEndedByItself = kStateExited | kStateLeft;
 
 // Bits of FileHeader.python_state, only ever set. atomic, relaxed. Without kPythonTraced only native frames are
 // recorded.

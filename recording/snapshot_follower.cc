@@ -98,7 +98,7 @@ std::vector<SnapshotHead> SnapshotFollower::TakeNew() {
 
 bool SnapshotFollower::HasExited() const {
   uint32_t state = 0;
-  return !ReadAt(offsetof(FileHeader, state), &state, sizeof state) || (state & format::kStateExited) != 0;
+  return !ReadAt(offsetof(FileHeader, state), &state, sizeof state) || (state & format::kStateEndedByItself) != 0;
 }
 
 }  // namespace allocline

@@ -30,7 +30,7 @@ class SnapshotFollower {
 
   // Those that came since the last call, oldest first.
   std::vector<SnapshotHead> TakeNew();
-  // Whether the process ran its exit handlers: what comes now is the last.
+  // Whether the process has ended by itself: what comes now is the last.
   bool HasExited() const;
 
  private:

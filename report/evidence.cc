@@ -192,8 +192,8 @@ class EvidenceGatherer {
   }
 
   bool PeakSaysMore(const RecordedPeak& peak) const {
-    const bool exited = (recording_.header().state & format::kStateExited) != 0;
-    return exited ? peak.live_bytes > recording_.live_bytes() : peak.live_bytes / 2 > recording_.live_bytes();
+    const bool ended_by_itself = (recording_.header().state & format::kStateEndedByItself) != 0;
+    return ended_by_itself ? peak.live_bytes > recording_.live_bytes() : peak.live_bytes / 2 > recording_.live_bytes();
   }
 
   void AddSites() {

@@ -92,7 +92,7 @@ ProcessShare ShareOf(const ProfileSummary& part) {
           .label = part.label,
           .at_peak = part.at_peak,
           .running = part.running,
-          .exited = (part.state & format::kStateExited) != 0,
+          .exited = (part.state & format::kStateEndedByItself) != 0,
           .live_bytes = part.live_bytes,
           .live_blocks = part.live_blocks,
           .inherited_bytes = part.inherited_bytes,
@@ -133,9 +133,9 @@ void AddKnown(uint64_t part, bool is_first, uint64_t* sum) {
 void AddPart(const ProfileSummary& part, bool is_first, ProfileSummary* sum) {
   sum->processes.push_back(ShareOf(part));
   sum->running = sum->running || part.running;
-  // Whose fork it was, and whether it exited, is of each process alone.
+  // Whose fork it was, and how it ended, is of each process alone.
   sum->flags |= part.flags & ~uint32_t{format::kFlagForked};
-  sum->state |= part.state & ~uint32_t{format::kStateExited};
+  sum->state |= part.state & ~format::kStateEndedByItself;
   if (sum->first_errno == 0) sum->first_errno = part.first_errno;
   sum->elapsed_ns = std::max(sum->elapsed_ns, part.elapsed_ns);
   sum->live_bytes += part.live_bytes;
@@ -209,6 +209,7 @@ Profile MergeProfiles(std::span<const Profile> parts) {
   summary.host = main.host;
   summary.allocator = main.allocator;
   summary.pid = main.pid;
+  summary.state |= main.state & format::kStateEndedByItself;
   summary.by_process = true;
   return Profile(std::move(merger).Finish(), std::move(sites), std::move(summary));
 }

@@ -161,7 +161,7 @@ Json ProfileJson(const Profile& profile, LineOf line_of) {
       {"host", TextJson(summary.host)},
       {"allocator", TextOrNullJson(summary.allocator)},
       {"running", summary.running},
-      {"exited", (summary.state & format::kStateExited) != 0},
+      {"exited", (summary.state & format::kStateEndedByItself) != 0},
       {"elapsed_ns", KnownOrNull(summary.elapsed_ns)},
       {"rows", summary.rows == format::kRowsNotGiven ? Json(nullptr) : Json(summary.rows)},
       {"traced",

@@ -130,10 +130,9 @@ absl::StatusOr<ChildEnd> RunProgram(const std::string& file, const Arguments& ar
 }
 
 // In a process of its own: whatever becomes of it (symbols of a large program take memory, and the container may have
-// little left), the program's exit code is passed on.
+// little left), the program's exit code is passed on, and how the program ended is said.
 void SummariseApart(const EndedRun& run, const SummaryFlags& flags, SignalRelay& relay) {
   const pid_t child = fork();
-  if (child < 0) return PrintError(fmt::format("no summary: fork: {}", strerror(errno)));
   if (child == 0) {
     relay.RestoreInChild();
     const absl::Status status = SummariseRun(run, flags);
@@ -141,12 +140,18 @@ void SummariseApart(const EndedRun& run, const SummaryFlags& flags, SignalRelay&
     fflush(stderr);
     _exit(0);
   }
-  const int signal = relay.WaitFor(child).signal;
-  if (signal == 0) return;
-  const std::string text = fmt::format(
-      "{}; the summary was ended by signal {}: `allocline top` reads the recordings in {} where there is more "
-      "memory",
-      DescribeEnd(run), signal, run.output_directory);
+  std::string failure;
+  if (child < 0) {
+    failure = fmt::format("no summary could be made (fork: {}): `allocline top` reads the recordings in {}",
+                          strerror(errno), run.output_directory);
+  } else if (const int signal = relay.WaitFor(child).signal; signal != 0) {
+    failure = fmt::format(
+        "the summary was ended by signal {}: `allocline top` reads the recordings in {} where there is more memory",
+        signal, run.output_directory);
+  }
+  // Who wants no summary misses none, and need not wait for a log that is full.
+  if (failure.empty() || flags.quiet) return;
+  const std::string text = DescribeEnd(run) + "; " + failure;
   if (flags.log_json) {
     fputs(LogLine(LogLevel::kSevere, "allocline: " + text).c_str(), stderr);
   } else {

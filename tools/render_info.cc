@@ -314,7 +314,7 @@ std::string RenderInfoJson(const RecordingInfo& info) {
       {"allocator", ValidUtf8(header.allocator)},
       {"start_realtime_ns", header.start_realtime_ns},
       {"running", info.running},
-      {"exited", (header.state & format::kStateExited) != 0},
+      {"exited", (header.state & format::kStateEndedByItself) != 0},
       {"stands_alone", (header.flags & format::kFlagSnapshot) != 0},
       {"live_bytes", info.summary.live_bytes},
       {"live_blocks", info.summary.live_blocks},

@@ -40,7 +40,7 @@ ContainerEvidence EvidenceOf(const format::FileHeader& header) {
   // As in the tracer: a limit that is given where the container has none is for what the process itself holds.
   const bool of_process = header.emulated_limit_bytes != 0 && header.container_limit_bytes == 0;
   ContainerEvidence evidence{
-      .was_killed = (header.state & (format::kStateExited | format::kStateLeft)) == 0 && !IsRunning(header),
+      .was_killed = (header.state & format::kStateEndedByItself) == 0 && !IsRunning(header),
       .kills_before = header.oom_kills_at_start,
       .kills_now = format::kNotCounted,
       .usage_bytes = of_process ? header.rss_bytes : header.container_usage_bytes,

@@ -102,7 +102,7 @@ std::vector<const RunProcess*> AliveWith(const RunProcess& victim, const std::ve
     const bool is_past = std::ranges::any_of(processes, [&](const RunProcess& other) {
       return other.file.header.pid == header.pid && other.file.header.start_monotonic_ns > header.start_monotonic_ns;
     });
-    const bool had_ended = (header.state & (format::kStateExited | format::kStateLeft)) != 0 &&
+    const bool had_ended = (header.state & format::kStateEndedByItself) != 0 &&
                            header.end_monotonic_ns < victim.file.header.sample_monotonic_ns;
     if (!is_past && !had_ended) alive.push_back(&process);
   }
@@ -130,7 +130,7 @@ std::string RenderFurtherProcesses(const std::vector<RunProcess>& processes) {
 
 ProcessRow RowOf(const RunProcess& process) {
   const format::FileHeader& header = process.file.header;
-  const bool exited = (header.state & (format::kStateExited | format::kStateLeft)) != 0;
+  const bool exited = (header.state & format::kStateEndedByItself) != 0;
   return {.program = NameOf(process),
           .pid = header.pid,
           .end = process.is_running ? "running"

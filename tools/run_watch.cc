@@ -152,6 +152,10 @@ void RunWatch::TakeNews() {
           head.kind != format::SnapshotKind::kTooLargeRequest) {
         continue;
       }
+      // Where the recording was found as soon as it was one, its limit stood there a moment later: before any snapshot.
+      if (process.emulated_limit == 0) {
+        if (const auto header = PeekHeader(process.path)) process.emulated_limit = header->emulated_limit_bytes;
+      }
       pacer_.Add({.recording = process.path,
                   .program = process.program,
                   .pid = process.pid,
@@ -212,19 +216,32 @@ void RunWatch::Write(int log, const LogPacer::Message& message, const RungLines&
   [[maybe_unused]] const ssize_t written = write(log, line.data(), line.size());
 }
 
+// Without a reporter: only if the log takes it at once, for nobody else sees to the program meanwhile. O_NONBLOCK would
+// be the program's, too: so a pipe, whose room another may take between our look and our write, is opened once more.
+void RunWatch::TellBriefly(const LogPacer::Message& message) const {
+  struct stat file;
+  UniqueFd own;
+  if (fstat(STDERR_FILENO, &file) == 0 && S_ISFIFO(file.st_mode)) {
+    own.reset(open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  }
+  pollfd log = {.fd = own.valid() ? own.get() : STDERR_FILENO, .events = POLLOUT, .revents = 0};
+  if (poll(&log, 1, 0) == 1 && (log.revents & POLLOUT) != 0) Write(log.fd, message, {});
+}
+
 void RunWatch::Tell(LogPacer::Message message, bool with_lines) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return;
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0) return TellBriefly(message);
   UniqueFd from(ends[0]), to(ends[1]);
   const uint64_t allowance = ReporterAllowance();
   const std::vector<RungSource> sources = with_lines ? SourcesOf(message) : std::vector<RungSource>();
   const pid_t pid = fork();
-  if (pid < 0) return;
+  if (pid < 0) return TellBriefly(message);
   if (pid == 0) {
     // Signals stay blocked, as they are in us: those of a terminal are for the program.
     BecomeReporter(allowance);
     // What libraries print as they fail is no part of the log.
     const UniqueFd log(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+    if (!log.valid()) _exit(1);
     const UniqueFd null(open("/dev/null", O_WRONLY | O_CLOEXEC));
     dup2(null.get(), STDERR_FILENO);
     std::set_new_handler([] { _exit(1); });
@@ -267,6 +284,8 @@ void RunWatch::CollectReporter() {
     if (size > 0) names_.AddPacked(std::string_view(packed).substr(0, static_cast<size_t>(size)));
   } else if (reporter.with_lines) {
     Tell(std::move(reporter.message), /*with_lines=*/false);
+  } else {
+    TellBriefly(reporter.message);
   }
 }
 

@@ -8,7 +8,8 @@
 //     what is left of the limit, and a bound on its time. If memory runs out nevertheless it is the first that the
 //     kernel ends, and not the program (oom_score_adj);
 //   - names of lines that a reporter found are handed back, so the next one mostly need not look for any;
-//   - a message whose reporter came to nothing is written without lines, by another.
+//   - a message whose reporter came to nothing is written without lines, by another; where that fails too, or no
+//     process can be made, by us, unless the log is full.
 //
 // Threads: one. A run of many processes: the first kMostFollowed are seen to as long as they live.
 #ifndef ALLOCLINE_TOOLS_RUN_WATCH_H_
@@ -77,6 +78,7 @@ class RunWatch {
   void TakeNews();
   std::vector<RungSource> SourcesOf(const LogPacer::Message& message) const;
   void Tell(LogPacer::Message message, bool with_lines);
+  void TellBriefly(const LogPacer::Message& message) const;
   void Write(int log, const LogPacer::Message& message, const RungLines& lines) const;
   // Sees to a reporter that has ended, or has had its time.
   void CollectReporter();

@@ -31,15 +31,24 @@ constexpr uint64_t kMebibyte = 1 << 20;
 class WatchTest : public ::testing::Test {
  protected:
   std::string log() const { return directory_ / "log"; }
-  // allocline run with its messages in log(), where `program` can read them.
-  Outcome Run(Words options, const Words& program, const std::function<void()>& in_child = nullptr) {
-    Words words = {
-        "sh", "-c", "log=$1; shift; exec \"$@\" 2>\"$log\"", "sh", log(), CliPath(), "run", "-o", directory_.path()};
+  // allocline run with its messages in log(), where `program` can read them. By `front`, if that is given.
+  Outcome Run(Words options, const Words& program, const std::function<void()>& in_child = nullptr,
+              const Words& front = {}) {
+    Words words = {"sh", "-c", "log=$1; shift; exec \"$@\" 2>\"$log\"", "sh", log()};
+    words.insert(words.end(), front.begin(), front.end());
+    words.insert(words.end(), {CliPath(), "run", "-o", directory_.path()});
     words.insert(words.end(), options.begin(), options.end());
     words.push_back("--");
     words.insert(words.end(), program.begin(), program.end());
     return RunProgram({.argv = words, .in_child = in_child});
   }
+  // A front for Run(): the fault is strace's, which leaves the calls it saw in trace().
+  Words WithFault(const std::string& calls, const std::string& fault) const {
+    return {"strace", "-f", "-qqq", "-o", trace(), "-e", "trace=" + calls, "-e", "inject=" + calls + ":" + fault};
+  }
+  // The first two are the watcher of the process group and the program.
+  Words WithoutFurtherProcesses() const { return WithFault("?clone,?clone3,?fork,?vfork", "error=EAGAIN:when=3+"); }
+  std::string trace() const { return directory_ / "strace"; }
   std::string Log() const { return ReadFile(log()); }
   std::vector<json> Messages() const {
     std::istringstream stream(Log());
@@ -194,7 +203,44 @@ TEST_F(WatchTest, WithoutBeingAskedNothingIsSaid) {
   EXPECT_THAT(Log(), IsEmpty());
 }
 
-// A log whose reader has gone to sleep, and a pipe that is full: the program and its exit code do not wait for it.
+// No process to be had, no pipe, no descriptor in the reporter, and reporters that are killed as they begin: then it is
+// said without lines. The first two pipes are the group's watcher's and the program's.
+TEST_F(WatchTest, WhereNoReporterComesToAnythingARungIsSaidWithoutLines) {
+  const struct {
+    Words front;
+    std::string seen;
+  } kCases[] = {{WithoutFurtherProcesses(), "(INJECTED)"},
+                {WithFault("pipe2", "error=EMFILE:when=3+"), "(INJECTED)"},
+                {WithFault("fcntl", "error=EMFILE"), "fcntl(2, F_DUPFD_CLOEXEC, "},
+                {WithFault("setpriority", "signal=KILL"), "setpriority(PRIO_PROCESS, 0, 19)"}};
+  for (const auto& [front, seen] : kCases) {
+    SCOPED_TRACE(front.back());
+    const Outcome outcome = Run({"-q", "--log", "text", "--limit", "128M", "--limit-action", "report"},
+                                {Rises(), log(), Mebibytes(55), "limit-50%"}, nullptr, front);
+    EXPECT_EQ(ExitCodeOf(outcome), 0) << Log();
+    EXPECT_THAT(ReadFile(trace()), HasSubstr(seen));
+    EXPECT_THAT(Log(), ContainsRegex("^allocline: limit-50%: rises \\(pid [0-9]+\\) is at 6[0-9] of 128 MiB, with "
+                                     "[0-9.]+ MiB live\n$"));
+  }
+}
+
+// Every line of the log is a message then, too.
+TEST_F(WatchTest, WhereNoProcessCanBeMadeTheLogSaysHowTheProgramEnded) {
+  const Outcome outcome = Run({"--log", "json", "--limit", "128M", "--limit-action", "report"},
+                              {Rises(), log(), Mebibytes(55), "limit-50%"}, nullptr, WithoutFurtherProcesses());
+  EXPECT_EQ(ExitCodeOf(outcome), 0) << Log();
+  const std::vector<json> messages = Messages();
+  ASSERT_THAT(messages, SizeIs(2)) << Log();
+  EXPECT_EQ(messages[0]["level"], "INFO");
+  EXPECT_THAT(messages[0]["message"].get<std::string>(), HasSubstr("limit-50%: rises "));
+  EXPECT_EQ(messages[1]["level"], "SEVERE");
+  EXPECT_THAT(messages[1]["message"].get<std::string>(),
+              ContainsRegex("^allocline: rises exited with 0 after [0-9.]+ s; no summary could be made \\(fork: .*\\): "
+                            "`allocline top` reads the recordings in /"));
+}
+
+// A log whose reader has gone to sleep, and a pipe that is full: the program and its exit code do not wait for it,
+// whoever writes there.
 TEST_F(WatchTest, ALogThatNobodyReadsHoldsNobodyUp) {
   int ends[2];
   ASSERT_EQ(pipe(ends), 0);
@@ -204,13 +250,17 @@ TEST_F(WatchTest, ALogThatNobodyReadsHoldsNobodyUp) {
   while (write(to.get(), filling.data(), filling.size()) > 0) {
   }
   ASSERT_EQ(fcntl(to.get(), F_SETFL, 0), 0);
-  const Outcome outcome =
-      RunProgram({.argv = AlloclineWords({"run", "-q", "-o", directory_.path(), "--log", "text", "--limit", "64M",
-                                          "--limit-action", "report", "--", BuildDir() + "/programs/e2e/climbs", "grow",
-                                          "65536", Mebibytes(70)}),
-                  .in_child = [&] { dup2(to.get(), STDERR_FILENO); }});
-  EXPECT_EQ(ExitCodeOf(outcome), 0);
-  EXPECT_FALSE(outcome.timed_out);
+  for (const Words& front : {Words{}, WithoutFurtherProcesses()}) {
+    Words words = front;
+    for (const std::string& word :
+         AlloclineWords({"run", "-q", "-o", directory_.path(), "--log", "text", "--limit", "64M", "--limit-action",
+                         "report", "--", BuildDir() + "/programs/e2e/climbs", "grow", "65536", Mebibytes(70)})) {
+      words.push_back(word);
+    }
+    const Outcome outcome = RunProgram({.argv = words, .in_child = [&] { dup2(to.get(), STDERR_FILENO); }});
+    EXPECT_EQ(ExitCodeOf(outcome), 0);
+    EXPECT_FALSE(outcome.timed_out);
+  }
 }
 
 }  // namespace

@@ -135,8 +135,10 @@ TEST_F(SnapshotFollowerTest, AnExitIsSeen) {
   const std::string path = Make({{.label = "first"}});
   Poke(path, offsetof(format::FileHeader, state), uint32_t{format::kStateActive});
   EXPECT_FALSE(Follow(path).HasExited());
-  Poke(path, offsetof(format::FileHeader, state), uint32_t{format::kStateActive | format::kStateExited});
-  EXPECT_TRUE(Follow(path).HasExited());
+  for (const uint32_t ended : {format::kStateExited, format::kStateLeft}) {
+    Poke(path, offsetof(format::FileHeader, state), format::kStateActive | ended);
+    EXPECT_TRUE(Follow(path).HasExited());
+  }
   EXPECT_TRUE(SnapshotFollower(UniqueFd()).HasExited()) << "a file that cannot be read has nothing more to say";
 }
 

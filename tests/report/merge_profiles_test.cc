@@ -28,7 +28,7 @@ using ::testing::Pair;
 using ::testing::UnorderedElementsAre;
 
 // What a process of `program` holds at two lines: one of a library that it calls, one of its own.
-Profile OfProgram(const std::string& program, uint32_t pid, int64_t own, int64_t shared) {
+Profile OfProgram(const std::string& program, uint32_t pid, int64_t own, int64_t shared, uint32_t state = 0) {
   ProfileBuilder builder;
   const std::string module = "/app/" + program, file = "/src/" + program + ".cc";
   const LocationId main = builder.AddLocation(
@@ -45,6 +45,7 @@ Profile OfProgram(const std::string& program, uint32_t pid, int64_t own, int64_t
   summary.recording = program + "." + std::to_string(pid) + ".allocline";
   summary.program = module;
   summary.pid = pid;
+  summary.state = state;
   summary.peak_bytes = 1000;
   summary.rss_bytes = 5000;
   return std::move(builder).Build(UserLineRule({.main_executable = module}));
@@ -90,6 +91,24 @@ TEST(MergeProfilesTest, EachProcessKeepsWhatItAdds) {
   EXPECT_EQ(document["statistics"][0]["program"], "fetch");
   EXPECT_EQ(document["profile"]["processes"][0]["recording"], "fetch.7.allocline");
   EXPECT_EQ(document["profile"]["processes"][0]["live_bytes"], 110);
+}
+
+TEST(MergeProfilesTest, HowItEndedIsOfEachProcessAndOfAllTheLargests) {
+  const Profile killed = OfProgram("load", 1, 100, 10);
+  const Profile exited = OfProgram("send", 2, 200, 20, format::kStateActive | format::kStateExited);
+  const Profile left = OfProgram("work", 3, 300, 30, format::kStateActive | format::kStateLeft);
+  const auto says_exited = [](const std::vector<Profile>& parts) {
+    return nlohmann::json::parse(RenderJson(MergeProfiles(parts), {}, {}))["profile"]["exited"].get<bool>();
+  };
+  EXPECT_TRUE(says_exited({killed, exited}));
+  EXPECT_TRUE(says_exited({killed, left}));
+  EXPECT_FALSE(says_exited({killed}));
+  EXPECT_FALSE(says_exited({exited, OfProgram("load", 4, 1000, 10)})) << "the largest was killed";
+  const std::vector<Profile> parts = {killed, exited, left};
+  std::vector<bool> each;
+  const Profile merged = MergeProfiles(parts);
+  for (const ProcessShare& process : merged.summary().processes) each.push_back(process.exited);
+  EXPECT_THAT(each, ElementsAre(false, true, true));
 }
 
 TEST(MergeProfilesTest, TheHeaderSaysThatItIsASum) {

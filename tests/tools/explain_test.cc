@@ -112,6 +112,21 @@ TEST_F(ExplainTest, WhatComesAndGoesInBatchesIsNoFinding) {
                         "it held 60.0 MiB of the 1200 MiB that it ever allocated, and gave back the rest\n"));
 }
 
+// A killed program died of what it held; one that ended by itself has only not freed that yet, however it ended.
+TEST_F(ExplainTest, ThePeakIsJudgedOfAProgramThatEndedByItselfAndTheEndOfOneThatWasKilled) {
+  const auto judged = [&](uint32_t state) {
+    MadeUpProgram program;
+    program.builder().header().state |= state;
+    const SiteId rows = program.Site({Std("std::vector<Row>::push_back"), Own("Update()", 21)});
+    program.Allocate(rows, 100 * kMiB, 1000);
+    program.Free(rows, 30 * kMiB, 300);
+    return Explain(program).out;
+  };
+  EXPECT_THAT(judged(0), HasSubstr("judged:   at the end"));
+  EXPECT_THAT(judged(format::kStateExited), HasSubstr("judged:   at the peak"));
+  EXPECT_THAT(judged(format::kStateLeft), HasSubstr("judged:   at the peak"));
+}
+
 TEST_F(ExplainTest, ALabelIsTheMomentThatIsJudged) {
   MadeUpProgram program;
   program.Snapshot("before");
