@@ -19,6 +19,7 @@ Errors:  Error (a RuntimeError) says what is missing and what to do about it.
 """
 from __future__ import annotations
 
+import operator as _operator
 import os as _os
 import tracemalloc as _tracemalloc
 from tracemalloc import BaseFilter, DomainFilter, Filter, Frame, Statistic, StatisticDiff, Trace, Traceback
@@ -59,12 +60,15 @@ class NotTracedError(Error):
 _limit: Optional[int] = None
 
 
-def start(nframe: int = 1) -> None:
+def start(nframe: int = 1, /) -> None:
     """Begins tracing, showing `nframe` frames of each stack. Nothing if this was called before without a stop().
 
     Under `allocline run` allocations are recorded from the start of the process; what was recorded so far stays. Use
     `allocline run --start-stopped` for a program that wants nothing before its start()."""
     global _limit
+    nframe = _operator.index(nframe)
+    if not -(2**31) <= nframe < 2**31:
+        raise OverflowError("Python int too large to convert to C int")
     if not 1 <= nframe <= _MAX_FRAMES:
         raise ValueError("the number of frames must be in range [1; %d]" % _MAX_FRAMES)
     if _tracer.table is None:
