@@ -24,9 +24,11 @@ struct TableShape {
   bool copied_by_fork;
 };
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-// First extents are small, so that the recording of a small program is.
+// First extents are small, so that the recording of a small program is. A child copies the tables in this order: what
+// is named before what names it.
 constexpr TableShape kShapes[] = {
     {TableKind::kModules, 8 << 10, 64 * kMiB, true},
+    {TableKind::kCodes, 0, 1024 * kMiB, true},
     {TableKind::kNodes, 16 << 10, 1024 * kMiB, true},
     {TableKind::kSites, 4 << 10, 64 * kMiB, true},
     {TableKind::kThreads, 4 << 10, 16 * kMiB, false},
@@ -34,7 +36,6 @@ constexpr TableShape kShapes[] = {
     {TableKind::kCounters, 16 << 10, 1024 * kMiB, false},
     {TableKind::kSnapshots, 0, 1024 * kMiB, false},
     {TableKind::kDifferences, 0, 1 * kMiB, false},
-    {TableKind::kCodes, 0, 1024 * kMiB, true},
     {TableKind::kPeakFirst, 0, 256 * kMiB, false},
     {TableKind::kPeakSecond, 0, 256 * kMiB, false},
     {TableKind::kTimeline, 0, 64 << 10, false},
@@ -253,7 +254,9 @@ bool RecordingWriter::OpenForChild() {
   grow_lock_.Reset();
   // What the child starts from. Sites before nodes: then every site taken over has its node among those taken over.
   // Nodes before codes, for the same reason.
-  // The parent goes on meanwhile; what lies beyond our own (private) capacity is not mapped here and is not ours.
+  // The parent goes on meanwhile; what lies beyond our own (private) capacity is not mapped here and is not ours. What
+  // names such a record came after the fork, as the record did, and goes as well: nodes in NodesWithCodes(), sites in
+  // SiteTable::InitAfterFork(). The ids are those of the child's own records from now on.
   for (TableKind kind : {TableKind::kSites, TableKind::kNodes, TableKind::kCodes, TableKind::kModules}) {
     if (tables_are_parents_) break;  // this header is of a child that never wrote a table; what it was to take is known
     const uint64_t capacity = tables_[Index(kind)].capacity.load(std::memory_order_relaxed);
@@ -292,6 +295,20 @@ uint64_t RecordingWriter::PublishedPrefix(TableKind kind) const {
     published += record_bytes;
   }
   return published;
+}
+
+// Of the nodes taken over, the bytes before the first that names a code which was not. That one was made after the
+// fork, and so were all after it: ids are given in the order of time. Looked for in the copy, which nobody changes.
+uint64_t RecordingWriter::NodesWithCodes() const {
+  const uint64_t taken = used_at_fork_[Index(TableKind::kNodes)];
+  const uint64_t codes = used_at_fork_[Index(TableKind::kCodes)] / format::kCodeIdBytes;
+  const auto* nodes = reinterpret_cast<const format::NodeRecord*>(base(TableKind::kNodes));
+  for (uint64_t i = 0; i < taken / sizeof(format::NodeRecord); ++i) {
+    const format::Frame frame = nodes[i].frame;
+    const bool is_python = format::IsVirtual(frame) && format::KindOf(frame) == format::VirtualKind::kPython;
+    if (is_python && format::CodeOf(frame) >= codes) return i * sizeof(format::NodeRecord);
+  }
+  return taken;
 }
 
 void RecordingWriter::FillHeaderOfChild(const FileHeader& parent) {
@@ -358,7 +375,7 @@ bool RecordingWriter::CopyTables() {
 bool RecordingWriter::CopyTable(TableKind kind) {
   Table& table = tables_[Index(kind)];
   const uint64_t mapped = table.capacity.load(std::memory_order_relaxed);
-  const uint64_t used = used_at_fork_[Index(kind)];
+  uint64_t& used = used_at_fork_[Index(kind)];
   if (mapped == 0) return true;  // of a table that has no first extent
   const uint64_t offset = header_->file_bytes;
   // The child may have closed all descriptors before its first event.
@@ -374,6 +391,11 @@ bool RecordingWriter::CopyTable(TableKind kind) {
   }
   if (sys::IsError(sys::Mmap(table.base, mapped, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd_, offset))) {
     return false;
+  }
+  if (kind == TableKind::kNodes) {
+    const uint64_t copied = used;
+    used = NodesWithCodes();
+    memset(table.base + used, 0, copied - used);
   }
   const uint32_t n = header_->extent_count;
   extents_[n] = {Index(kind), 0, 0, offset, mapped};

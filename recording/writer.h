@@ -37,9 +37,10 @@ class RecordingWriter {
   void Abandon();
 
   // In a forked child: (1) opens a file of its own, cheaply, while the child still has the rights to; the tables are
-  // still the parent's and must not be written. (2) maps the child's tables over them: modules, nodes and sites as
-  // copies, all others empty. Only one thread may be here. A child that forks between the two has children of its own
-  // that begin with (1) again, and take over what it would have taken over.
+  // still the parent's and must not be written. (2) maps the child's tables over them: modules, codes, nodes and sites
+  // as copies, all others empty; a code that a node names is always among those copied. Only one thread may be here. A
+  // child that forks between the two has children of its own that begin with (1) again, and take over what it would
+  // have taken over.
   bool OpenForChild();
   bool PopulateChild();
   // After PopulateChild(), before anything else is reserved: forgets what lies beyond `bytes` of a table. What the
@@ -87,6 +88,7 @@ class RecordingWriter {
   void FillHeader(const Identity& identity);
   void FillHeaderOfChild(const format::FileHeader& parent);
   uint64_t PublishedPrefix(format::TableKind kind) const;
+  uint64_t NodesWithCodes() const;
   bool GrowFirstExtents();
   void Discard();
   static void Empty(Table& table);

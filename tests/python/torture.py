@@ -1,10 +1,11 @@
 """Does what an interpreter finds hard while a tracer reads its frames: torture.py PART. Prints the same each time.
 
-PART: exec, fork, subinterpreters, asyncio, garbage, daemons, exit, kill, recursion, generators, hooks, all the rest.
+PART: exec, fork, late_child, subinterpreters, asyncio, garbage, daemons, exit, kill, recursion, generators, hooks, all the rest.
 """
 import gc
 import os
 import sys
+import tempfile
 import threading
 import time
 
@@ -76,6 +77,30 @@ def part_fork():
     for thread in threads:
         thread.join()
     print("children:", results)
+
+
+def part_late_child():
+    # lib_atfork_waits.so has children wait, before any other library's handler, for what is written to ATFORK_WAITS_FOR.
+    # Meanwhile this process runs more code than what it has run before takes room for.
+    directory = tempfile.mkdtemp()
+    gate = os.path.join(directory, "gate")
+    os.mkfifo(gate)
+    os.environ["ATFORK_WAITS_FOR"] = gate
+    codes = 0
+    for _ in range(4):
+        child = os.fork()
+        if child == 0:
+            keep = [eval("[str(n) for n in range(100)]") for _ in range(50)]
+            os._exit(len(keep))
+        for _ in range(300):
+            codes += 1
+            exec(compile("rows = [[n] for n in range(5)]", "<%s %d>" % ("x" * 500, codes), "exec"), {})
+        with open(gate, "w") as out:
+            out.write("x")
+        _, status = os.waitpid(child, 0)
+        print(os.WEXITSTATUS(status))
+    os.unlink(gate)
+    os.rmdir(directory)
 
 
 def part_subinterpreters():

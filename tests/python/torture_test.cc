@@ -81,6 +81,9 @@ INSTANTIATE_TEST_SUITE_P(Python3, TortureTest, ::testing::Range(kFirstPythonMino
 
 TEST_P(TortureTest, ThreadsCompileAndRunCodeThatDies) { ExpectUnharmed("exec"); }
 TEST_P(TortureTest, ProcessesForkInALoopBesideThreadsThatAllocate) { ExpectUnharmed("fork"); }
+TEST_P(TortureTest, AProcessRunsMuchNewCodeBeforeItsForkedChildHasBegun) {
+  ExpectUnharmed("late_child", {{"LD_PRELOAD", TrapPath("lib_atfork_waits.so")}});
+}
 TEST_P(TortureTest, SubInterpretersComeAndGo) { ExpectUnharmed("subinterpreters"); }
 TEST_P(TortureTest, AsynchronousTasksRun) { ExpectUnharmed("asyncio"); }
 TEST_P(TortureTest, GarbageIsCollectedAndFinalizersAllocate) { ExpectUnharmed("garbage"); }

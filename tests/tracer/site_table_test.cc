@@ -1,12 +1,18 @@
 #include "tracer/site_table.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
 #include <random>
 #include <set>
+#include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -23,6 +29,20 @@ class SiteTableTest : public ::testing::Test {
   SiteTableTest() { EXPECT_TRUE(sites_.Init(&recording_.writer())); }
 
   uint64_t NodeCount() { return recording_.writer().used(TableKind::kNodes) / sizeof(format::NodeRecord); }
+  // The frame of a new code of Python, of a file of that name.
+  Frame NewCode(const std::string& file, uint64_t record_bytes) {
+    auto* record = static_cast<format::CodeRecord*>(recording_.writer().Reserve(TableKind::kCodes, record_bytes));
+    if (record == nullptr) throw std::runtime_error("no room for a code");
+    record->file_bytes = static_cast<uint32_t>(file.size());
+    memcpy(record + 1, file.data(), file.size());
+    StoreRelease(record->record_bytes, static_cast<uint32_t>(record_bytes));
+    const auto at = reinterpret_cast<std::byte*>(record) - recording_.writer().base(TableKind::kCodes);
+    const uint64_t id = static_cast<uint64_t>(at) / format::kCodeIdBytes;
+    return format::MakeVirtualFrame(format::VirtualKind::kPython, format::PythonPayload(id, 0));
+  }
+  SiteId SiteOfNew(const std::string& file, uint64_t record_bytes = 64) {
+    return sites_.SiteOf(sites_.Child(kRootNode, NewCode(file, record_bytes)));
+  }
 
   WrittenRecording recording_;
   SiteTable sites_;
@@ -87,6 +107,47 @@ TEST_F(SiteTableTest, ATableThatFilledForLackOfMemoryGrowsOnceThereIsSome) {
   for (size_t i = 0; i < made.size(); ++i) ASSERT_EQ(sites_.Child(kRootNode, 0x400000 + i * 8), made[i]);
 }
 #endif
+
+// The parent's table of codes grows between the fork and the moment when the child looks what it takes over. The child
+// has no more of it than was mapped when it was forked, and gives the numbers beyond that to codes of its own.
+TEST_F(SiteTableTest, AChildTakesOverNoNodeWhoseCodeItDoesNotHave) {
+  const SiteId before = SiteOfNew("before");
+  const uint64_t capacity = recording_.writer().header().tables[static_cast<uint32_t>(TableKind::kCodes)].capacity;
+  int go[2];
+  ASSERT_EQ(pipe(go), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    close(go[1]);  // to learn of it if the parent ends early
+    char byte = 0;
+    const bool has_all = read(go[0], &byte, 1) == 1 && recording_.writer().OpenForChild() &&
+                         recording_.writer().PopulateChild() && sites_.InitAfterFork();
+    if (!has_all || sites_.NodeOf(before) == 0) _exit(1);
+    // These are where the parent has codes of those numbers, and some that begin elsewhere.
+    for (int i = 0; i < 20; ++i) SiteOfNew(fmt::format("of the child {}", i), i % 2 == 0 ? 64 : 96);
+    _exit(0);
+  }
+  const uint64_t space = capacity - recording_.writer().used(TableKind::kCodes);
+  SiteOfNew("after", space);  // up to the last byte
+  for (int i = 0; i < 40; ++i) SiteOfNew(fmt::format("of the parent {}", i));
+  EXPECT_EQ(write(go[1], "x", 1), 1);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  close(go[0]);
+  close(go[1]);
+  ASSERT_EQ(status, 0);
+  const auto recording = Recording::Open(recording_.directory() / fmt::format("program.{}.allocline", child));
+  ASSERT_TRUE(recording.ok()) << recording.status();
+  EXPECT_EQ(recording->damage(), std::vector<std::string>());
+  std::vector<std::string> files;
+  for (SiteId site = format::kOverflowSite + 1; site < recording->sites().size(); ++site) {
+    const std::vector<Frame> stack = recording->Stack(site);
+    const RecordedCode* code = stack.empty() ? nullptr : recording->FindCode(stack[0]);
+    if (recording->sites()[site] != 0) files.push_back(code == nullptr ? "missing" : code->file);
+  }
+  std::vector<std::string> expected = {"before", "after"};
+  for (int i = 0; i < 20; ++i) expected.push_back(fmt::format("of the child {}", i));
+  EXPECT_EQ(files, expected);
+}
 
 TEST_F(SiteTableTest, ThreadsThatMeetTheSameContextsWhileTheTableGrowsAgreeOnThem) {
   constexpr int kThreads = 4;
