@@ -45,6 +45,24 @@ inline bool IsReadable(uintptr_t address) {
   return sys::Call(SYS_rt_sigprocmask, ~0L, static_cast<long>(address), 0, 8) == -EINVAL;
 }
 
+// Whether the 8 bytes at `address` can be read and hold `value`, for memory that another thread may unmap at any
+// moment: a wait on a futex, of no time at all, compares 4 bytes before it waits. EFAULT if they cannot be read, EAGAIN
+// if they are others. `address` is a multiple of 4.
+inline bool IsReadableAs(uintptr_t address, uint64_t value) {
+  constexpr long kWaitPrivate = 128;  // FUTEX_WAIT | FUTEX_PRIVATE_FLAG
+  constexpr struct { int64_t seconds, nanoseconds; } kNoTime{};
+  for (int half = 0; half < 2; ++half) {
+    long result = 0;
+    do {
+      result =
+          sys::Call(SYS_futex, static_cast<long>(address + 4u * half), kWaitPrivate,
+                    static_cast<long>(static_cast<uint32_t>(value >> 32 * half)), reinterpret_cast<long>(&kNoTime));
+    } while (result == -EINTR);
+    if (result != -ETIMEDOUT) return false;
+  }
+  return true;
+}
+
 }  // namespace allocline
 
 #endif  // ALLOCLINE_BASE_PAGES_H_
