@@ -22,9 +22,10 @@ namespace {
 
 bool Recording() { return g_tracer.ready() && g_tracer.settings().record_mmap; }
 
+constexpr size_t kLarge = 1 << 20;
+
 // Memory that the program takes from the kernel itself, and means to write: address space alone costs nothing.
 bool IsLarge(size_t bytes, int protection, int flags) {
-  constexpr size_t kLarge = 1 << 20;
   return bytes >= kLarge && (flags & (MAP_ANONYMOUS | MAP_NORESERVE)) == MAP_ANONYMOUS &&
          (protection & PROT_WRITE) != 0;
 }
@@ -66,6 +67,7 @@ ALLOCLINE_HOOK void* mmap(void* hint, size_t bytes, int protection, int flags, i
   if (start != MAP_FAILED && (flags & MAP_ANONYMOUS) != 0) {
     if (Recording()) g_tracer.OnMap(start, bytes, HOOK_FRAME);
     if ((flags & MAP_PRIVATE) != 0) g_tracer.NoteMapping(start, bytes, HOOK_FRAME->return_address);
+    if (bytes >= kLarge) g_tracer.CheckPythonAtMapping();
   }
   if (__builtin_expect(IsLarge(bytes, protection, flags), 0)) {
     if (start != MAP_FAILED) {

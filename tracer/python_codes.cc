@@ -105,7 +105,7 @@ uint64_t PythonCodes::IdOf(const PythonLayout& layout, uintptr_t code, bool* is_
   const uint32_t fingerprint = Fingerprint(layout, code);
   if (const Slot* slot = Find(code)) {
     const uint32_t id = slot->id.load(std::memory_order_relaxed);
-    if (id != kNoId && slot->fingerprint.load(std::memory_order_relaxed) == fingerprint) return id;
+    if (id < kBlock && slot->fingerprint.load(std::memory_order_relaxed) == fingerprint) return id;
   }
   return Intern(layout, code, fingerprint, is_new);
 }
@@ -116,25 +116,57 @@ uint64_t PythonCodes::Intern(const PythonLayout& layout, uintptr_t code, uint32_
   Slot* slot = Find(code);
   const uint32_t present = slot == nullptr ? kNoId : slot->id.load(std::memory_order_relaxed);
   if (present != kNoId) {
-    if (slot->fingerprint.load(std::memory_order_relaxed) == fingerprint) return present;
+    if (present != kBlock && slot->fingerprint.load(std::memory_order_relaxed) == fingerprint) return present;
     VoidWhatIsKept();  // another code: a death was missed
   }
   if (slot == nullptr && !MakeRoom()) return kNoCode;
   const uint64_t id = RecordOf(layout, code);
   if (id == kNoCode) return kNoCode;
   *is_new = true;
+  Put(code, static_cast<uint32_t>(id), fingerprint);
+  return id;
+}
+
+void PythonCodes::LiesIn(uintptr_t block, uintptr_t code) {
+  const SpinLockHolder lock(lock_);
+  if (lock.held() && (Find(block) != nullptr || MakeRoom())) Put(block, kBlock, static_cast<uint32_t>(code - block));
+}
+
+// Under the lock; there is room.
+void PythonCodes::Put(uintptr_t address, uint32_t id, uint32_t fingerprint) {
+  Slot* slot = Find(address);
   if (slot == nullptr) {
     Table* table = table_.load(std::memory_order_relaxed);
-    uint64_t i = SlotOf(*table, code);
+    uint64_t i = SlotOf(*table, address);
     while (table->slots[i].address.load(std::memory_order_relaxed) != 0) i = (i + 1) & (table->capacity - 1);
     slot = &table->slots[i];
     ++table->filled;
   }
-  slot->id.store(static_cast<uint32_t>(id), std::memory_order_relaxed);
+  slot->id.store(id, std::memory_order_relaxed);
   slot->fingerprint.store(fingerprint, std::memory_order_relaxed);
   // Release: pairs with the acquire in Find().
-  slot->address.store(code, std::memory_order_release);
-  return id;
+  slot->address.store(address, std::memory_order_release);
+}
+
+// A record is in the table before its number is here, so the child took it over with the table: that was read later.
+// But the memory of a process is not copied in one instant, and other threads run on meanwhile. What is here may be
+// newer than what the writer knew of the table's size, by which it was cut; the number would soon be another code's.
+void PythonCodes::InitAfterFork() {
+  lock_.Reset();
+  Table* table = table_.load(std::memory_order_relaxed);
+  if (table == nullptr) return;
+  const uint64_t end = recording_->used(format::TableKind::kCodes) / format::kCodeIdBytes;
+  for (uint64_t i = 0; i < table->capacity; ++i) {
+    std::atomic<uint32_t>& id = table->slots[i].id;
+    const uint32_t known = id.load(std::memory_order_relaxed);
+    if (known < kBlock && known >= end) id.store(kNoId, std::memory_order_relaxed);
+  }
+  for (uint64_t i = 0; i < content_capacity_; ++i) {
+    if (contents_[i].id_plus_one <= end) continue;
+    memset(contents_, 0, content_capacity_ * sizeof(Content));  // costs a record twice
+    content_count_ = 0;
+    break;
+  }
 }
 
 bool PythonCodes::Forget(uintptr_t address) {
@@ -142,6 +174,10 @@ bool PythonCodes::Forget(uintptr_t address) {
   const SpinLockHolder lock(lock_);
   Slot* slot = lock.held() ? Find(address) : nullptr;
   if (slot == nullptr) return false;
+  if (slot->id.load(std::memory_order_relaxed) == kBlock) {
+    Slot* inside = Find(address + slot->fingerprint.load(std::memory_order_relaxed));
+    if (inside != nullptr) inside->id.store(kNoId, std::memory_order_relaxed);
+  }
   slot->id.store(kNoId, std::memory_order_relaxed);
   VoidWhatIsKept();
   return true;

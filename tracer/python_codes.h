@@ -8,8 +8,12 @@
 // what was derived from addresses of code before is void. Should a death be missed (allocators that went around our
 // hooks), the next code at that address has another fingerprint.
 //
+// Another allocator on top of us may put a header of its own before each block (PyMem_SetupDebugHooks(): two words).
+// Then a code does not lie where the block begins whose end is its death. So the block has a slot, too (LiesIn()), and
+// who asks for what is freed asks with one address in any case.
+//
 //   slots: {address, id, fingerprint}, open addressing, doubled when half full. A death empties the slot but for the
-//   address, which the next code there takes over.
+//   address, which the next code there takes over. Of a block that a code lies in: {address, kBlock, how far inside}.
 //
 // Programs that compile the same text over and over (exec in a loop, templates) get one record for all of those codes:
 // records are found by a hash of what is in them, and compared.
@@ -20,7 +24,8 @@
 // Context:    inside malloc. Calls no allocator.
 // Invariants: (1) a slot's id and fingerprint are written before its address (release; acquire in Find()). Only who
 //                 keeps the code alive looks for its address, so its slot does not change under them;
-//             (2) a record is whole before anything names it.
+//             (2) a record is whole before anything names it;
+//             (3) a number that is known here is of a record in the table of codes of this process, after a fork too.
 // When full:  IdOf() gives kNoCode.
 #ifndef ALLOCLINE_TRACER_PYTHON_CODES_H_
 #define ALLOCLINE_TRACER_PYTHON_CODES_H_
@@ -40,11 +45,13 @@ class PythonCodes {
 
   void Init(RecordingWriter* recording) { recording_ = recording; }
   // In a forked child, after its tables were populated and before any other use.
-  void InitAfterFork() { lock_.Reset(); }
+  void InitAfterFork();
 
   // `*is_new` if it was seen for the first time.
   uint64_t IdOf(const PythonLayout& layout, uintptr_t code, bool* is_new);
-  // Whether an object that is about to be freed is a code that has a number.
+  // `code`, which has a number, lies in the block that begins at `block`, further down: Forget(block) is its death.
+  void LiesIn(uintptr_t block, uintptr_t code);
+  // Whether a block that is about to be freed is a code that has a number, or has one in it.
   bool Knows(uintptr_t address) const {
     const Slot* slot = Find(address);
     return __builtin_expect(slot != nullptr, 0) && slot->id.load(std::memory_order_relaxed) != kNoId;
@@ -60,10 +67,10 @@ class PythonCodes {
  private:
   struct Slot {
     std::atomic<uintptr_t> address;  // 0: empty
-    std::atomic<uint32_t> id;        // kNoId: of a code that is gone
+    std::atomic<uint32_t> id;        // kNoId: of a code that is gone. kBlock: of a block that one lies in
     std::atomic<uint32_t> fingerprint;
   };
-  static constexpr uint32_t kNoId = ~uint32_t{0};
+  static constexpr uint32_t kNoId = ~uint32_t{0}, kBlock = kNoId - 1;
   struct Table {
     uint64_t capacity;  // power of two
     uint64_t filled;    // under the lock
@@ -80,6 +87,7 @@ class PythonCodes {
   }
   static uint32_t Fingerprint(const PythonLayout& layout, uintptr_t code);
   Slot* Find(uintptr_t address) const;
+  void Put(uintptr_t address, uint32_t id, uint32_t fingerprint);
   uint64_t Intern(const PythonLayout& layout, uintptr_t code, uint32_t fingerprint, bool* is_new);
   uint64_t RecordOf(const PythonLayout& layout, uintptr_t code);
   const format::CodeRecord* Describe(const PythonLayout& layout, uintptr_t code);

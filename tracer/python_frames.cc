@@ -9,6 +9,10 @@ namespace allocline {
 namespace {
 
 constexpr uint8_t kOwnedByGenerator = 1;
+// The interpreter's stack comes in chunks of that size: DATA_STACK_CHUNK_SIZE. One for a huge frame may be larger.
+constexpr uintptr_t kChunkBytes = 16 << 10;
+// Of a chunk (_PyStackChunk): its size.
+constexpr uint16_t kChunkSize = 8;
 // To find where a new list joins the last one, so many of its entries are looked at.
 constexpr uint32_t kMostComparisons = 512;
 // To step out over more entries at once than these keeps what lies further in.
@@ -43,10 +47,12 @@ inline uint16_t PythonStack::RowAt(const PythonLayout& layout, uint32_t at) cons
   const auto [first, last] = std::minmax(layout.previous, layout.instruction);
   const uintptr_t outward = (entry.frame + first) ^ (outer.frame + last + 7);
   const uintptr_t inward = (outer.frame + first) ^ (entry.frame + last + 7);
-  return (outward | inward) < kPage ? static_cast<uint16_t>(outer.row + 1) : 1;
+  const bool on_page = (outward | inward) < kPage;
+  const bool in_chunk = chunk_ < outer.frame && outer.frame < entry.frame && entry.frame - chunk_ < kChunkBytes;
+  return on_page || (in_chunk && chunk_ != 0) ? static_cast<uint16_t>(outer.row + 1) : 1;
 }
 
-PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
+PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch) {
   if (epoch_ != epoch) {
     epoch_ = epoch;
     Forget();
@@ -85,7 +91,7 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
   }
   if (__builtin_expect(kept + fresh > (cut() ? kMost : kRoom), 0)) {
     Forget();
-    return Take(layout, top, epoch);
+    return Take(layout, chunk, top, epoch);
   }
   for (uint32_t i = 0; i < fresh; ++i) {
     const uint32_t at = kept + fresh - i;
@@ -93,11 +99,12 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t top, 
     kept_[at].instruction = fresh_[i].instruction;
     marks_[at] = fresh_[i].mark;
   }
-  if (kept > 0) kept_[kept].row = RowAt(layout, kept);  // its instruction may have become another: GoOn()
-  for (uint32_t at = kept + 1; at <= kept + fresh; ++at) {
-    kept_[at].outer = kept_[at - 1].frame;
-    kept_[at].row = RowAt(layout, at);
-  }
+  for (uint32_t at = kept + 1; at <= kept + fresh; ++at) kept_[at].outer = kept_[at - 1].frame;
+  // The instruction of the innermost shared one may have become another: GoOn(). On another chunk all rows are others.
+  uint32_t first_row = kept > 0 ? kept : 1;
+  if (chunk_ != chunk) first_row = 1;
+  chunk_ = chunk;
+  for (uint32_t at = first_row; at <= kept + fresh; ++at) kept_[at].row = RowAt(layout, at);
   SetDepth(kept + fresh);
   return {kept, fresh, fresh_};
 }
@@ -114,7 +121,9 @@ PythonPlace PlaceOf(const PythonRuntime& python, const PythonFrame& frame) {
   const PythonLayout& layout = python.layout;
   if (!layout.instruction_is_pointer) {  // each frame has a call of its own
     const auto index = static_cast<int32_t>(static_cast<uint32_t>(frame.instruction));
-    const uint64_t offset = static_cast<uint64_t>(index < 0 ? 0 : index) * layout.bytes_per_instruction;
+    // -1 before the first instruction: what is allocated then is the line's that the function begins at.
+    const uint64_t offset =
+        index < 0 ? format::kNoCodeOffset : static_cast<uint64_t>(index) * layout.bytes_per_instruction;
     return {frame.mark == 0 ? FrameKind{kLeftOut | kEndsCall} : kEndsCall, frame.mark, offset};
   }
   const auto owner = Read<uint8_t>(frame.frame, layout.owner);
@@ -144,7 +153,8 @@ bool CodeIsSound(const PythonRuntime& python, uintptr_t code) {
   const PythonLayout& l = python.layout;
   constexpr int32_t kMostLines = 100'000'000;
   if (!IsObjectOf(l, code, python.code_type) || !IsReadable(code + l.co_filename) || !IsReadable(code + l.co_name) ||
-      !IsReadable(code + l.co_line_table) || !IsReadable(code + l.co_first_line)) {
+      !IsReadable((code + l.co_first_traceable) & ~uintptr_t{7}) || !IsReadable(code + l.co_line_table) ||
+      !IsReadable(code + l.co_first_line)) {
     return false;
   }
   const auto first_line = Read<int32_t>(code, l.co_first_line);
@@ -160,8 +170,22 @@ bool CodeIsSound(const PythonRuntime& python, uintptr_t code) {
 
 }  // namespace
 
-Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top) {
+Soundness LookAtPythonChunk(const PythonLayout& layout, uintptr_t state) {
+  if (layout.chunk == 0) return Soundness::kSound;
+  // datastack_chunk, datastack_top and datastack_limit stand side by side.
+  const uintptr_t words = state + layout.chunk;
+  if (!IsReadable(words) || !IsReadable(words + 16)) return Soundness::kUnsound;
+  const auto chunk = Read<uintptr_t>(words, 0), top = Read<uintptr_t>(words, 8), limit = Read<uintptr_t>(words, 16);
+  if (chunk == 0) return top == 0 && limit == 0 ? Soundness::kEmpty : Soundness::kUnsound;
+  const bool is_sound = chunk % 8 == 0 && IsReadable(chunk + kChunkSize) && chunk < top && top <= limit &&
+                        limit - chunk >= kChunkBytes && limit - chunk == Read<uintptr_t>(chunk, kChunkSize);
+  return is_sound ? Soundness::kSound : Soundness::kUnsound;
+}
+
+Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t state, uintptr_t top) {
   const PythonLayout& l = python.layout;
+  const Soundness chunk = LookAtPythonChunk(l, state);
+  if (chunk == Soundness::kUnsound) return chunk;
   uint32_t found = 0, looked_at = 0;
   uintptr_t frame = top;
   for (; frame != 0 && looked_at < format::kMaxDepth; ++looked_at) {
@@ -190,7 +214,7 @@ Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top) {
     }
     frame = Read<uintptr_t>(frame, l.previous);
   }
-  if (found != 0) return Soundness::kSound;
+  if (found != 0) return chunk;
   return l.has_base_frame && looked_at <= 2 ? Soundness::kEmpty : Soundness::kUnsound;
 }
 
@@ -199,7 +223,7 @@ Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top) {
 bool PythonThread::Choose(const PythonLayout& layout, uintptr_t top, uint32_t epoch) {
   Kept& other = kept_[now_ == &kept_[0] ? 1 : 0];
   uint64_t instruction = 0;
-  const bool is_other = other.stack.IsSameButForInstruction(layout, top, epoch, &instruction);
+  const bool is_other = other.stack.IsSameButForInstruction(layout, ChunkOf(layout), top, epoch, &instruction);
   // Where much is left behind, it is left as it is: it will be wanted again.
   if (is_other || now_->stack.EntriesInside(top) >= kMuch) now_ = &other;
   return is_other;
@@ -221,7 +245,7 @@ uintptr_t PythonThread::CheckedTop(const PythonRuntime& python) {
 uintptr_t PythonThread::FindState(const PythonRuntime& python, uintptr_t holder) {
   if (holder != 0 && holder != foreign_) {
     // Another thread's may be freed while we look at it; then its memory may even be unmapped.
-    if (IsReadable(holder + python.layout.thread_id) && Word(holder + python.layout.thread_id) == self_) {
+    if (IsReadableAs(holder + python.layout.thread_id, self_)) {
       return state_ = holder;
     }
     foreign_ = holder;

@@ -18,12 +18,14 @@
 // Rows. Frames of a recursion lie one behind the other on the interpreter's stack, equally far apart, and wait at the
 // same instruction. Of such a row neither the addresses are looked up nor what should be there: both follow from its
 // innermost entry. And what differs is collected and asked about once. So its frames are read before those further in
-// have been seen to lead there. May they be? The innermost one has been seen to be of the list, so its page can be
-// read; and a row ends where its page does. And is it right? If a word differs, the stack is another one, and nothing
-// of the row is used. If none does, the innermost frame leads to where the second was looked for, so that one is of the
-// list, and leads to where the third was, and so on: what would have been found one by one.
+// have been seen to lead there. May they be? The interpreter's stack comes in chunks, and the thread's state says which
+// one it is on: all of that can be read. (If it is another one than when the rows were found, nothing is compared.) Of
+// what lies elsewhere, the innermost frame of a row has been seen to be of the list, so its page can be read; there a
+// row ends where its page does. And is it right? If a word differs, the stack is another one, and nothing of the row is
+// used. If none does, the innermost frame leads to where the second was looked for, so that one is of the list, and
+// leads to where the third was, and so on: what would have been found one by one.
 //
-//     row     0  1  2  3  4  5  6  7  8  9             of ten frames on a page
+//     row     0  1  2  3  4  5  6  7  8  9             of ten frames
 //     read    0  1  2  3                               by fours, the second one so that fours are left
 //                   2  3  4  5
 //                               6  7  8  9
@@ -142,18 +144,24 @@ class PythonStack {
     return AllAreAsKept<kForm>(layout, e);
   }
   template <PythonForm kForm>
-  bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t top, uint32_t epoch, uint64_t* instruction) const {
+  bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
+                               uint64_t* instruction) const {
     const Kept* rest = nullptr;
     return InnerAreSame<kForm>(layout, top, epoch, instruction, &rest) &&
-           (rest == nullptr || OuterAreSame<kForm>(layout, rest));
+           (rest == nullptr || OuterAreSame<kForm>(layout, chunk, rest));
   }
-  // Whether the entries from `e` outward are as they were, if those further in are.
+  // Whether both words that are compared of a frame can be had as one.
   template <PythonForm kForm>
-  __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, const Kept* e) const {
+  static constexpr bool HasPairs() {
+    return kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12;
+  }
+  // Whether the entries from `e` outward are as they were, if those further in are. `chunk`: that of the interpreter's
+  // stack which the thread is on, see Take().
+  template <PythonForm kForm>
+  __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, uintptr_t chunk, const Kept* e) const {
+    if (__builtin_expect(chunk != chunk_, 0)) return false;
 #ifdef __SSE2__
-    if (HasPairs<kForm>()) {
-      return __builtin_cpu_supports("avx") ? WithRowsByAvx<kForm>(layout, e) : WithRowsBySse2<kForm>(layout, e);
-    }
+    if (HasPairs<kForm>()) return WithRows<kForm>(layout, e);
 #endif
     while (e > &kept_[3]) {
       if (!FourAreAsKept<kForm>(layout, e)) return false;
@@ -161,33 +169,23 @@ class PythonStack {
     }
     return AllAreAsKept<kForm>(layout, e);
   }
-#ifdef __SSE2__
-  // OuterAreSame() for every machine, and for those whose instructions do more: a tenth less time.
-  template <PythonForm kForm>
-  __attribute__((noinline)) bool WithRowsBySse2(const PythonLayout& layout, const Kept* e) const {
-    return WithRows<kForm>(layout, e);
-  }
-  template <PythonForm kForm>
-  __attribute__((noinline, target("avx"))) bool WithRowsByAvx(const PythonLayout& layout, const Kept* e) const {
-    return WithRows<kForm>(layout, e);
-  }
-#endif
   // The same for whatever version.
-  bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t top, uint32_t epoch, uint64_t* instruction) const {
+  bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
+                               uint64_t* instruction) const {
     if (!layout.instruction_is_pointer) {
-      return IsSameButForInstruction<PythonForm::kIndices>(layout, top, epoch, instruction);
+      return IsSameButForInstruction<PythonForm::kIndices>(layout, chunk, top, epoch, instruction);
     }
     if (HasFramesOf<PythonForm::k3_11>(layout)) {
-      return IsSameButForInstruction<PythonForm::k3_11>(layout, top, epoch, instruction);
+      return IsSameButForInstruction<PythonForm::k3_11>(layout, chunk, top, epoch, instruction);
     }
     if (HasFramesOf<PythonForm::k3_12>(layout)) {
-      return IsSameButForInstruction<PythonForm::k3_12>(layout, top, epoch, instruction);
+      return IsSameButForInstruction<PythonForm::k3_12>(layout, chunk, top, epoch, instruction);
     }
-    return IsSameButForInstruction<PythonForm::kPointers>(layout, top, epoch, instruction);
+    return IsSameButForInstruction<PythonForm::kPointers>(layout, chunk, top, epoch, instruction);
   }
-  bool IsSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch) const {
+  bool IsSame(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch) const {
     uint64_t instruction = 0;
-    return IsSameButForInstruction(layout, top, epoch, &instruction) && instruction == innermost_->instruction;
+    return IsSameButForInstruction(layout, chunk, top, epoch, &instruction) && instruction == innermost_->instruction;
   }
   // In 3.11, whether the entries begin calls of the evaluation loop where they did. (Since 3.12 such a beginning is an
   // entry of its own, before 3.11 each is one.) To be asked only where that matters, after IsSame().
@@ -199,8 +197,9 @@ class PythonStack {
     return true;
   }
   // The list that begins at `top`. It becomes the last one, but for its labels: Label() is to be called for each new
-  // frame, from the outermost inward.
-  Taken Take(const PythonLayout& layout, uintptr_t top, uint32_t epoch);
+  // frame, from the outermost inward. `chunk`: that of the interpreter's stack which the thread is on (ChunkOf()); null
+  // if that is not known.
+  Taken Take(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch);
   void Forget() {
     SetOuter(0, root_);
     SetDepth(0);
@@ -276,11 +275,6 @@ class PythonStack {
            IsAsKept<kForm>(layout, e - 3);
   }
 #ifdef __SSE2__
-  // Whether both words that are compared can be had as one.
-  template <PythonForm kForm>
-  static constexpr bool HasPairs() {
-    return kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12;
-  }
   template <PythonForm kForm>
   __attribute__((always_inline)) static __m128i PairAt(uintptr_t frame) {
     const uintptr_t previous = frame + PreviousIn<kForm>({});
@@ -295,17 +289,30 @@ class PythonStack {
   __attribute__((always_inline)) static __m128i Distance(uintptr_t bytes) {
     return _mm_cvtsi64_si128(static_cast<int64_t>(bytes));
   }
-  // What is expected of four frames that are `step` apart.
+  // From a frame of a row to those further out. Hidden from the compiler that they are multiples, else it computes
+  // addresses by instructions of their own.
+  struct Steps {
+    uintptr_t one, two, three;
+
+    __attribute__((always_inline)) explicit Steps(const Kept* e) : one(e->outer - e->frame) {
+      two = 2 * one, three = 3 * one;
+      asm("" : "+r"(two), "+r"(three));
+    }
+  };
+  // What is expected of four frames of a row.
   struct Four {
     __m128i first, second, third, fourth;
 
-    // Zero if they are so.
+    // Adds to what differs, in two sums: nothing if they are so. One after the other, for that is one instruction a
+    // frame where there is a VPTERNLOG.
     template <PythonForm kForm>
-    __attribute__((always_inline)) __m128i DifferencesAt(uintptr_t frame, uintptr_t step, uintptr_t three_steps) const {
-      return _mm_or_si128(_mm_or_si128(_mm_xor_si128(PairAt<kForm>(frame), first),
-                                       _mm_xor_si128(PairAt<kForm>(frame + 2 * step), third)),
-                          _mm_or_si128(_mm_xor_si128(PairAt<kForm>(frame + step), second),
-                                       _mm_xor_si128(PairAt<kForm>(frame + three_steps), fourth)));
+    __attribute__((always_inline)) void Compare(uintptr_t frame, const Steps& steps, __m128i* differences,
+                                                __m128i* others) const {
+      *differences = _mm_or_si128(*differences, _mm_xor_si128(PairAt<kForm>(frame), first));
+      *others = _mm_or_si128(*others, _mm_xor_si128(PairAt<kForm>(frame + steps.one), second));
+      asm("" : "+x"(*differences), "+x"(*others));
+      *differences = _mm_or_si128(*differences, _mm_xor_si128(PairAt<kForm>(frame + steps.two), third));
+      *others = _mm_or_si128(*others, _mm_xor_si128(PairAt<kForm>(frame + steps.three), fourth));
     }
     // Of four further out in the same row: only where they lead to is another.
     __attribute__((always_inline)) Four operator+(__m128i distance) const {
@@ -316,26 +323,26 @@ class PythonStack {
   // The row that begins with `e`, of five entries at least.
   template <PythonForm kForm>
   __attribute__((always_inline)) static bool RowIsAsKept(const Kept* e) {
-    const uintptr_t step = e->outer - e->frame;
-    uintptr_t three_steps = 3 * step;
-    asm("" : "+r"(three_steps));  // else each address is computed by an instruction of its own
+    const Steps steps(e);
     const __m128i pair = _mm_load_si128(reinterpret_cast<const __m128i*>(e));
-    Four expected = {pair, _mm_add_epi64(pair, Distance(step)), _mm_add_epi64(pair, Distance(2 * step)),
-                     _mm_add_epi64(pair, Distance(three_steps))};
+    Four expected = {pair, _mm_add_epi64(pair, Distance(steps.one)), _mm_add_epi64(pair, Distance(steps.two)),
+                     _mm_add_epi64(pair, Distance(steps.three))};
     uintptr_t frame = e->frame;
-    __m128i differences = expected.DifferencesAt<kForm>(frame, step, three_steps);
+    __m128i differences = _mm_setzero_si128(), others = _mm_setzero_si128();
+    expected.Compare<kForm>(frame, steps, &differences, &others);
     // So that fours are left, up to three are looked at twice.
-    const uint32_t others = e->row - 1u;
-    const uintptr_t onward = (others % 4 + 1) * step;
+    const uint32_t left = e->row - 1u;
+    const uintptr_t onward = (left % 4 + 1) * steps.one;
     frame += onward;
     expected = expected + Distance(onward);
-    uint32_t fours = others / 4;
+    const uintptr_t four = 4 * steps.one;
+    uint32_t fours = left / 4;
     do {
-      differences = _mm_or_si128(differences, expected.DifferencesAt<kForm>(frame, step, three_steps));
-      frame += 4 * step;
-      expected = expected + Distance(4 * step);
+      expected.Compare<kForm>(frame, steps, &differences, &others);
+      frame += four;
+      expected = expected + Distance(four);
     } while (--fours != 0);
-    const __m128i same = _mm_cmpeq_epi8(differences, _mm_setzero_si128());
+    const __m128i same = _mm_cmpeq_epi8(_mm_or_si128(differences, others), _mm_setzero_si128());
     return __builtin_expect(_mm_movemask_epi8(same) == 0xffff, 1);
   }
   template <PythonForm kForm>
@@ -377,6 +384,7 @@ class PythonStack {
   }
 
   Kept* innermost_;
+  uintptr_t chunk_;  // of the interpreter's stack, when rows were found
   uint32_t epoch_;
   NodeId root_;
   alignas(16) Kept none_;  // what is innermost of an empty list
@@ -391,14 +399,17 @@ class PythonStack {
 struct PythonPlace {
   FrameKind kind;
   uintptr_t code;
-  uint64_t offset;  // of the instruction, in bytes
+  uint64_t offset;  // of the instruction, in bytes; or format::kNoCodeOffset
 };
 PythonPlace PlaceOf(const PythonRuntime& python, const PythonFrame& frame);
 
-// Whether the list that begins at `top` looks as it should, each access being checked before it is made. kEmpty: it is
-// no more than the marks of where Python code begins, of which 3.15 always has one.
+// Whether the list that begins at `top`, of the thread with that state, looks as it should, and the chunk of the stack
+// that it is on, each access being checked before it is made. kEmpty: it is no more than the marks of where Python code
+// begins, of which 3.15 always has one, or there is no chunk to be seen.
 enum class Soundness { kSound, kEmpty, kUnsound };
-Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t top);
+Soundness LookAtPythonFrames(const PythonRuntime& python, uintptr_t state, uintptr_t top);
+// The part of it that is about the chunk: no frames of a new thread have been anywhere yet, and it is kEmpty.
+Soundness LookAtPythonChunk(const PythonLayout& layout, uintptr_t state);
 
 // What a thread knows of its Python frames. Made at its first one (Tracer::PythonOf()).
 //
@@ -436,8 +447,14 @@ class PythonThread {
   void NoteRawBlock(const void* block) {
     if (__builtin_expect(reinterpret_cast<uintptr_t>(block) == foreign_, 0)) foreign_ = 0;
   }
-  // The state those frames hang on, after Top().
+  // The state those frames hang on, after Top() or Compare().
   uintptr_t state() const { return state_; }
+  // The chunk of the interpreter's stack that it is on.
+  template <PythonForm kForm = PythonForm::kPointers>
+  uintptr_t ChunkOf(const PythonLayout& layout) const {
+    const uint16_t offset = ChunkIn<kForm>(layout);
+    return offset == 0 ? 0 : Word(state_ + offset);
+  }
 
   // The site and the node of a stack of Python frames.
   struct Interned {
@@ -486,7 +503,7 @@ class PythonThread {
   // How the list is like the last one. The third case is for FindByMemo(), the last for FindDeep(*rest).
   template <PythonForm kForm>
   __attribute__((always_inline)) Likeness Compare(const PythonRuntime& python, uint32_t epoch, Usual* found,
-                                                  const PythonStack::Kept** rest) const {
+                                                  const PythonStack::Kept** rest) {
     uint64_t instruction = 0;
     const uintptr_t top = UsualTop<kForm>(python);
     if (!now_->stack.InnerAreSame<kForm>(python.layout, top, epoch, &instruction, rest)) return Likeness::kOther;
@@ -499,7 +516,7 @@ class PythonThread {
   __attribute__((always_inline)) Usual FindDeep(const PythonRuntime& python, uint32_t epoch,
                                                 const PythonStack::Kept* rest) {
     const PythonStack& stack = now_->stack;
-    if (__builtin_expect(!stack.OuterAreSame<kForm>(python.layout, rest), 0)) return {};
+    if (__builtin_expect(!stack.OuterAreSame<kForm>(python.layout, ChunkOf<kForm>(python.layout), rest), 0)) return {};
     const PythonStack::Kept* innermost = stack.innermost();
     if (PythonStack::InstructionOf<kForm>(python.layout, innermost->frame) != innermost->instruction) {
       return FindByMemo<kForm>(python, epoch);
@@ -578,7 +595,7 @@ class PythonThread {
 
   // Top(), or 0 where that is not told at once.
   template <PythonForm kForm>
-  __attribute__((always_inline)) uintptr_t UsualTop(const PythonRuntime& python) const {
+  __attribute__((always_inline)) uintptr_t UsualTop(const PythonRuntime& python) {
     const PythonLayout& layout = python.layout;
     uintptr_t state = 0;
     if (HasHolder<kForm>()) {
@@ -587,6 +604,7 @@ class PythonThread {
     } else {
       state = reinterpret_cast<uintptr_t>(python.attached_thread_state());
       if (__builtin_expect(state == 0, 0)) return 0;
+      state_ = state;
     }
     const uintptr_t top = Word(state + TopIn<kForm>(layout));
     return kForm == PythonForm::k3_11 || (HasCFrames<kForm>(layout) && top != 0)

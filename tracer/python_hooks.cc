@@ -1,7 +1,10 @@
 #include "tracer/python_hooks.h"
 
+#include <errno.h>
+
 #include <iterator>
 
+#include "base/atomic.h"
 #include "tracer/elf_exports.h"
 #include "tracer/loaded_object.h"
 #include "tracer/python_events.h"
@@ -312,9 +315,28 @@ bool InstallPythonHooks() {
   return true;
 }
 
+// Py_AddPendingCall() may be called from anywhere, it is said. What it does inside malloc:
+//   - It takes the lock of the queue, for a few instructions. Nobody who has it allocates or frees, or waits for
+//     anything but processor time, so that no thread waits here for one that waits for us. A thread that has it itself
+//     is in Python's code for the queue, which allocates nothing. (A signal handler that allocates just there would
+//     wait for ever; CPython's own handlers do not.)
+//   - The lock is a mutex of 3.13's own kind, where whoever finds it taken gives up the GIL to wait. A caller that
+//     comes from PyMem_RawMalloc does not expect that. But those who take it have the GIL, but for other libraries'
+//     callers and interpreters with a GIL of their own.
+//   - Up to 3.11 it reads the state of whoever holds the GIL, to find the interpreter. Who does not hold it himself
+//     might read that of a thread that is just ending.
+//   - 3.8 refuses calls once it has begun to end, before Py_IsInitialized() says so, by printing an exception: it
+//     allocates then, and needs the GIL.
+//   - The interpreter must not end meanwhile. It ends with the GIL.
+// So only who holds the GIL calls it. Those who allocate native memory for Python do, sooner or later.
 bool SchedulePythonCheck() {
   if (g_api.add_pending_call == nullptr) return true;
-  return g_python.is_initialized() != 0 && g_api.add_pending_call(Check, nullptr) == 0;
+  if (g_python.is_initialized() == 0 || !g_python.IsHolder()) return false;
+  if (g_python.refuses_calls != nullptr && LoadRelaxed(*g_python.refuses_calls) != 0) return false;
+  const int error = errno;
+  const bool scheduled = g_api.add_pending_call(Check, nullptr) == 0;
+  errno = error;
+  return scheduled;
 }
 
 }  // namespace allocline

@@ -34,7 +34,8 @@ namespace allocline {
 // False if the runtime lacks a function for it. g_python is known.
 bool InstallPythonHooks();
 
-// Asks Python to call us back, once, on its main thread and with the GIL, when it can. False: try again.
+// Asks Python to call us back, once, on its main thread and with the GIL, when it can. False: try again; so for a
+// thread that does not hold the GIL.
 bool SchedulePythonCheck();
 
 }  // namespace allocline

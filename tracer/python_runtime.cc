@@ -60,6 +60,7 @@ constexpr PythonLayout k3_11 = [] {
   PythonLayout l = kCommon;
   l.top = 56;
   l.thread_id = 152;
+  l.chunk = 296;
   l.has_c_frames = true;
   l.c_frame_top = 8;
   l.c_frame_previous = 16;
@@ -85,6 +86,7 @@ constexpr PythonLayout k3_11 = [] {
 
 constexpr PythonLayout k3_12 = [] {
   PythonLayout l = k3_11;
+  l.chunk = 232;
   l.c_frame_top = 0;
   l.c_frame_previous = 8;
   l.previous = 8;
@@ -125,6 +127,7 @@ uint32_t ReadDebugOffsets(const char* runtime, uint32_t minor, PythonLayout* lay
   PythonLayout l = k3_12;
   l.has_c_frames = false;
   l.top = small(at.current_frame);
+  l.chunk = minor < 15 ? small(at.current_frame + 24) : 0;
   l.previous = small(at.previous);
   l.code = small(at.previous + 8);
   l.instruction = small(at.previous + 16);
@@ -134,6 +137,7 @@ uint32_t ReadDebugOffsets(const char* runtime, uint32_t minor, PythonLayout* lay
   l.co_line_table = small(at.code_filename + 24);
   l.co_first_line = small(at.code_filename + 32);
   l.co_code = small(at.code_filename + 64);
+  if (l.co_code < 16) return format::kPythonBadLayout;
   l.co_first_traceable = static_cast<uint16_t>(l.co_code - 16);
   l.type = small(at.ob_type);
   l.bytes_size = small(at.bytes_size);
@@ -166,6 +170,8 @@ uint32_t FindVersion(const link_map* object) {
 
 // Of _PyRuntime.gilstate.tstate_current.
 uint64_t OffsetOfHolder(uint32_t minor) { return minor == 8 ? 1368 : minor == 11 ? 576 : 568; }
+// Of 3.8's _PyRuntime.ceval.pending.finishing.
+constexpr uint64_t kFinishing = 600;
 
 }  // namespace
 
@@ -194,6 +200,7 @@ uint32_t AttachPython(const link_map* object) {
   if (minor > 11 && !IsOfForm<PythonForm::k3_12>(python.layout)) python.form = PythonForm::kPointers;
   if (minor <= 11) {
     python.holder = reinterpret_cast<const uintptr_t*>(runtime + OffsetOfHolder(minor));
+    if (minor == 8) python.refuses_calls = reinterpret_cast<const int*>(runtime + kFinishing);
   } else if (!BindExport(object, minor == 12 ? "_PyThreadState_UncheckedGet" : "PyThreadState_GetUnchecked",
                          python.attached_thread_state)) {
     return format::kPythonBadLayout;

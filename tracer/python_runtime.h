@@ -29,6 +29,7 @@ struct PythonLayout {
   // PyThreadState
   uint16_t top;        // the innermost frame; 3.11 and 3.12: the innermost _PyCFrame
   uint16_t thread_id;  // pthread_self() of its thread; needed up to 3.11
+  uint16_t chunk;      // 3.11 to 3.14: the chunk of the stack that its frames lie on
   // _PyCFrame, 3.11 and 3.12: one for each call of the evaluation loop, and in its stack frame
   bool has_c_frames;
   uint16_t c_frame_top, c_frame_previous;
@@ -84,6 +85,10 @@ constexpr uint16_t ThreadIdIn(const PythonLayout& layout) {
   return kForm == PythonForm::k3_11 ? 152 : layout.thread_id;
 }
 template <PythonForm kForm>
+constexpr uint16_t ChunkIn(const PythonLayout& layout) {
+  return kForm == PythonForm::k3_11 ? 296 : kForm == PythonForm::kIndices ? 0 : layout.chunk;
+}
+template <PythonForm kForm>
 constexpr bool HasCFrames(const PythonLayout& layout) {
   return kForm == PythonForm::k3_11 || (kForm != PythonForm::kIndices && layout.has_c_frames);
 }
@@ -99,8 +104,8 @@ constexpr bool HasFramesOf(const PythonLayout& layout) {
 template <PythonForm kForm>
 constexpr bool IsOfForm(const PythonLayout& layout) {
   return HasFramesOf<kForm>(layout) && layout.top == TopIn<kForm>(layout) &&
-         layout.thread_id == ThreadIdIn<kForm>(layout) && layout.has_c_frames == HasCFrames<kForm>(layout) &&
-         layout.c_frame_top == CFrameTopIn<kForm>(layout);
+         layout.thread_id == ThreadIdIn<kForm>(layout) && layout.chunk == ChunkIn<kForm>(layout) &&
+         layout.has_c_frames == HasCFrames<kForm>(layout) && layout.c_frame_top == CFrameTopIn<kForm>(layout);
 }
 
 struct PythonRuntime {
@@ -114,10 +119,17 @@ struct PythonRuntime {
   void* (*own_thread_state)() = nullptr;       // PyGILState_GetThisThreadState: also of threads without the GIL
   int (*is_finalizing)() = nullptr;
   int (*is_initialized)() = nullptr;
+  const int* refuses_calls = nullptr;  // 3.8's: not 0 when it is about to end, and asked for a call prints an error
   uintptr_t code_type = 0, str_type = 0, bytes_type = 0;
   uintptr_t evaluation_start = 0, evaluation_end = 0;  // _PyEval_EvalFrameDefault
   uintptr_t loader_start = 0, loader_end = 0;          // the dynamic linker, if thread states are thread-local
 
+  // Whether the calling thread holds the GIL. In a sub-interpreter it may say no up to 3.11.
+  bool IsHolder() const {
+    if (holder == nullptr) return attached_thread_state() != nullptr;
+    const auto own = reinterpret_cast<uintptr_t>(own_thread_state());
+    return own != 0 && own == __atomic_load_n(holder, __ATOMIC_RELAXED);
+  }
   uint32_t minor() const { return version >> 16 & 0xff; }
   bool IsEvaluation(uintptr_t pc) const { return pc - 1 - evaluation_start < evaluation_end - evaluation_start; }
   // Of a call of malloc in the middle of an event: whether it is the loader's, for the variables that a getter reads.

@@ -161,10 +161,11 @@ class Tracer {
   void OnPythonArena(void* arena, size_t bytes);
   void OnPythonArenaGone(void* arena, size_t bytes);
   // From a pending call: of a new interpreter, or of one that was initialized again.
-  void OnPythonCheck() { python_ends_.store(false, std::memory_order_relaxed); }
+  void OnPythonCheck();
   void OnPythonHooksReplaced();
-  // At the next new stack our hooks are looked for again.
-  void AskForPythonCheck() { python_check_asked_for_.store(false, std::memory_order_relaxed); }
+  // At the next new stack our hooks are looked for again; or, where there is none, when more was allocated.
+  void AskForPythonCheck();
+  void CheckPythonAtMapping();
 
   // While one exists, what the thread's allocations are part of something that is counted otherwise.
   class PythonInside {
@@ -419,6 +420,18 @@ class Tracer {
   void* OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
                           const PythonStack::Kept* rest);
   template <PythonForm kForm>
+  void* OnPythonAllocDeepAnywhere(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                                  const PythonStack::Kept* rest);
+  template <PythonForm kForm>
+  void* OnPythonAllocDeepByAvx(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                               const PythonStack::Kept* rest);
+  template <PythonForm kForm>
+  void* OnPythonAllocDeepByAvx512(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                                  const PythonStack::Kept* rest);
+  template <PythonForm kForm>
+  void* OnPythonAllocDeepInline(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                                const PythonStack::Kept* rest);
+  template <PythonForm kForm>
   void* OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* RecordPythonAtNativeStack(ThreadState* state, void* block, size_t bytes,
                                                             const HookFrame* hook);
@@ -429,10 +442,13 @@ class Tracer {
                                                       void* block, size_t bytes);
   __attribute__((noinline)) void* RecordPythonWithoutRoom(ThreadState* state, SiteId site, void* block, size_t bytes);
   __attribute__((noinline)) void InsertPython(ThreadState* state, SiteId site, void* block, size_t bytes);
+  __attribute__((noinline)) void WatchCode(uintptr_t code);
   void ChargeSmall(ThreadState* state, Block block);
   Block FindPython(uintptr_t address) const;
   uint64_t UsablePythonBytes(uintptr_t block) const;
   void CheckPythonSoon();
+  void CheckPythonAtGrowth(const ThreadState* state);
+  __attribute__((noinline)) void SchedulePythonCheckIfDue();
   void WaitForReaders();
   void RefusePython(uint32_t why);
   void RefusePythonFrames();
@@ -515,7 +531,10 @@ class Tracer {
   std::atomic<bool> any_python_others_{false};
   PythonCodes codes_;
   std::atomic<uint32_t> python_doubts_{0};  // stacks that did not look as they should
-  std::atomic<bool> python_check_asked_for_{false};
+  enum class PythonCheck : uint32_t { kDue, kScheduled, kDone };
+  std::atomic<PythonCheck> python_check_{PythonCheck::kDue};
+  std::atomic<uint64_t> python_check_scheduled_ns_{0};
+  std::atomic<uint32_t> python_checks_lost_{0};  // scheduled in vain, one after the other
   std::atomic<bool> python_ends_{false};
   std::atomic<uint64_t> python_threads_{0};  // PythonThreads there are
   NodeId python_root_ = kRootNode;

@@ -107,7 +107,10 @@ void Tracer::FollowCgroup(uint64_t now) {
 void Tracer::NoteGrowth(ThreadState* state, int64_t live, int64_t share) {
   const int64_t share_before = state->last_share;
   state->last_share = share;
-  if (++state->shares % kSharesToPythonCheck == 0) AskForPythonCheck();
+  if (++state->shares % kSharesToPythonCheck == 0) {
+    CheckPythonAtGrowth(state);  // no stack was new since the last time
+    AskForPythonCheck();
+  }
   if (!SampleIsDue(live, share) || LoadRelaxed(mark_->alive) != kAlive) return;
   state->stack.own_stack()->Call([this, share, share_before] {
     Sample();

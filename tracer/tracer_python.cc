@@ -28,6 +28,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "tracer/loaded_object.h"
 #include "tracer/notice.h"
@@ -120,12 +121,58 @@ void Tracer::OnPythonHooksReplaced() {
   codes_.VoidWhatIsKept();  // what died meanwhile did so unseen
 }
 
-// Called where a stack is new, so early and not often.
+// Called where a stack is new, so early and not often; and where blocks are many and no stack is new, for an allocator
+// of the program's own may have taken our place, and then there are events of malloc only (NoteGrowth(),
+// CheckPythonAtMapping()).
 inline void Tracer::CheckPythonSoon() {
-  if (__builtin_expect(python_check_asked_for_.load(std::memory_order_relaxed), 1)) return;
-  if (!SchedulePythonCheck()) return;
-  python_check_asked_for_.store(true, std::memory_order_relaxed);
+  if (__builtin_expect(python_check_.load(std::memory_order_relaxed) != PythonCheck::kDue, 1)) return;
+  SchedulePythonCheckIfDue();
+}
+
+// Relaxed, here and below: the flag tells of nothing but itself. Marked first, so that what Python may do meanwhile
+// does not come here again.
+void Tracer::SchedulePythonCheckIfDue() {
+  PythonCheck due = PythonCheck::kDue;
+  if (!python_check_.compare_exchange_strong(due, PythonCheck::kScheduled, std::memory_order_relaxed)) return;
+  python_check_scheduled_ns_.store(CoarseMonotonicNow(), std::memory_order_relaxed);
+  if (!SchedulePythonCheck()) return python_check_.store(PythonCheck::kDue, std::memory_order_relaxed);
   python_ends_.store(false, std::memory_order_relaxed);  // it runs: if it ended before, it has begun anew
+}
+
+// Python's queue of pending calls has 32 places, which are the program's, too; it is not worked off while the main
+// thread is in native code, and one of a sub-interpreter not at all once that has gone. So a call that is not served is
+// made again only after one second, two, four.
+void Tracer::AskForPythonCheck() {
+  const PythonCheck state = python_check_.load(std::memory_order_relaxed);
+  if (state == PythonCheck::kDue) return;
+  if (state == PythonCheck::kScheduled) {
+    constexpr uint64_t kSecondNs = 1'000'000'000;
+    constexpr uint32_t kMostLost = 20;
+    const uint32_t lost = python_checks_lost_.load(std::memory_order_relaxed);
+    const uint64_t then = python_check_scheduled_ns_.load(std::memory_order_relaxed);
+    if (CoarseMonotonicNow() - then < kSecondNs << lost) return;
+    if (lost < kMostLost) python_checks_lost_.store(lost + 1, std::memory_order_relaxed);
+  }
+  python_check_.store(PythonCheck::kDue, std::memory_order_relaxed);
+}
+
+void Tracer::OnPythonCheck() {
+  python_check_.store(PythonCheck::kDone, std::memory_order_relaxed);
+  python_checks_lost_.store(0, std::memory_order_relaxed);
+  python_ends_.store(false, std::memory_order_relaxed);
+}
+
+// A share of the thread's was published, and a check has been due since long before.
+void Tracer::CheckPythonAtGrowth(const ThreadState* state) {
+  if (state->python != nullptr) CheckPythonSoon();
+}
+
+// The program has mapped much: it may be for allocators of its own, which it will put in our place.
+void Tracer::CheckPythonAtMapping() {
+  const ThreadState* state = this_thread;
+  if (!ready() || state == nullptr || state->python == nullptr) return;
+  AskForPythonCheck();
+  CheckPythonSoon();
 }
 
 // The interpreter that ends deletes the states of its daemon threads, which may be in the middle of native code that
@@ -135,7 +182,7 @@ inline void Tracer::CheckPythonSoon() {
 // looks whether the interpreter is ending; here it is ending, and then gates are looked at.
 void Tracer::WaitForReaders() {
   if (python_ends_.exchange(true, std::memory_order_relaxed)) return;
-  python_check_asked_for_.store(false, std::memory_order_relaxed);  // should there be another interpreter after it
+  python_check_.store(PythonCheck::kDue, std::memory_order_relaxed);  // should there be another interpreter after it
   ThreadState* self = StateOfThisThread();
   if (ready()) threads_.WaitForEventsInProgress(self);
 }
@@ -165,7 +212,7 @@ uintptr_t Tracer::TopOfUnknownPython(PythonThread* python) {
   if ((mode_.load(std::memory_order_relaxed) & kPythonRefused) != 0) return 0;
   const uintptr_t top = python->CheckedTop(g_python);
   if (top == 0) return 0;
-  switch (LookAtPythonFrames(g_python, top)) {
+  switch (LookAtPythonFrames(g_python, python->state(), top)) {
     case Soundness::kSound:
       TrustPythonFrames();
       return top;
@@ -196,8 +243,10 @@ inline NodeId Tracer::NodeOfPython(PythonThread* python, const PythonFrame& fram
   }
   bool is_new = false;
   const uint64_t code = codes_.IdOf(layout, place.code, &is_new);
-  if (is_new) python_blocks_.MarkCode(place.code);
-  const uint64_t offset = place.offset < format::kMaxCodeOffset ? place.offset : format::kMaxCodeOffset;
+  if (is_new) WatchCode(place.code);
+  const uint64_t offset = place.offset <= format::kMaxCodeOffset || place.offset == format::kNoCodeOffset
+                              ? place.offset
+                              : format::kMaxCodeOffset;
   const NodeId node =
       code == PythonCodes::kNoCode
           ? kNoNode
@@ -220,7 +269,7 @@ void Tracer::TakePythonStack(PythonThread* python, uintptr_t top) {
   if (python->Choose(g_python.layout, top, epoch) && python->GoOn(g_python, epoch)) return;
   PythonThread::Kept& kept = python->now();
   PythonStack& stack = kept.stack;
-  const PythonStack::Taken taken = stack.Take(g_python.layout, top, epoch);
+  const PythonStack::Taken taken = stack.Take(g_python.layout, python->ChunkOf(g_python.layout), top, epoch);
   if (__builtin_expect(taken.shared == 0 && stack.cut(), 0)) {
     AddRelaxed(recording_.header().truncated_stacks, 1u);
     stack.LabelOuter(PythonChild(python_root_, kTooDeepFrame));
@@ -358,6 +407,24 @@ void Tracer::ChargeSmall(ThreadState* state, Block block) {
   CountFree(state, block);
 }
 
+// Sees to it that the death of a code is seen: that of the block it lies in. Where none is known that holds it (blocks
+// are sampled, or it is from before), it is one of those it would lie in without a header and with that of
+// PyMem_SetupDebugHooks(): nothing else begins there. Called once for each code.
+void Tracer::WatchCode(uintptr_t code) {
+  constexpr uintptr_t kDebugHeader = 16, kLongestHeader = 256, kGranule = 16;
+  const uintptr_t last = code & ~(kGranule - 1);
+  for (uintptr_t at = last; last - at <= kLongestHeader; at -= kGranule) {
+    const Block block = Find(format::kDomainMalloc, at);
+    if (block.site == 0 || block.bytes <= code - at) continue;
+    if (at != code) codes_.LiesIn(at, code);
+    python_blocks_.MarkCode(at);
+    return;
+  }
+  python_blocks_.MarkCode(code);
+  codes_.LiesIn(code - kDebugHeader, code);
+  python_blocks_.MarkCode(code - kDebugHeader);
+}
+
 // Whatever is recorded of the block, and of malloc's map only `with_malloc`: else free() or realloc() underneath does
 // it. A code object that leaves its address leaves the table of codes before.
 Tracer::PythonLeaving Tracer::TakeOutPython(ThreadState* state, void* block, bool with_malloc) {
@@ -443,7 +510,7 @@ void Tracer::OnPythonArena(void* arena, size_t bytes) {
   AddRelaxed(recording_.header().python_arena_bytes, bytes);
   // Every so often the hooks are looked after: tracemalloc.stop() puts back what was there when it started, and when
   // that was before a check we are out. Where there are no arenas any more, for the program has allocators of its own,
-  // Sample() asks.
+  // NoteGrowth() and Sample() ask.
   AskForPythonCheck();
   CheckPythonSoon();
 }
@@ -496,7 +563,8 @@ const PythonThread::Interned& Tracer::MixedStack(ThreadState* state, uint32_t do
   uint64_t shape = 0;
   const uintptr_t top = python == nullptr || domain == format::kDomainPython ? 0 : TopOfPython(python);
   if (top != 0) {
-    if (!python->stack().IsSame(g_python.layout, top, codes_.epoch())) TakePythonStack(python, top);
+    const uintptr_t chunk = python->ChunkOf(g_python.layout);
+    if (!python->stack().IsSame(g_python.layout, chunk, top, codes_.epoch())) TakePythonStack(python, top);
     if (__builtin_expect(!python->stack().HasSameMarks(g_python.layout), 0)) {
       python->Forget();
       TakePythonStack(python, top);

@@ -234,6 +234,25 @@ def killed(scale):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def works_at_exit(scale):
+    """Up to 3.8 the interpreter takes no calls from outside any more by then."""
+    import atexit
+
+    kept = []
+
+    def work():
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        libc.free.argtypes = [ctypes.c_void_p]
+        for i in range(200 * scale):
+            text = "\n" * i + "kept.append(['row %d' % j for j in range(300)])"
+            exec(compile(text, "<at exit %d>" % i, "exec"), {"kept": kept})
+            libc.free(libc.malloc(300000))
+        print(len(kept), len(keep()))
+
+    atexit.register(work)
+
+
 def exits_in_a_thread(scale):
     def ends():
         keep()

@@ -226,6 +226,8 @@ TEST_P(HardProgramTest, WhatAccumulatesLeadsInWhatIsLeftOfAProcess) {
 
 TEST_P(HardProgramTest, TheEndOfAThreadAndAnErrorEndTheProcess) { RunAllThatKeep({"exits_in_a_thread"}); }
 
+TEST_P(HardProgramTest, MuchIsDoneWhenTheInterpreterHasBegunToEnd) { RunAllThatKeep({"works_at_exit"}); }
+
 TEST_P(HardProgramTest, InEveryModeOfTheTracer) {
   RunAll({"odd_code", "callbacks"}, {}, {{"ALLOCLINE_SAMPLE", "4K"}});
   RunAll({"odd_code", "callbacks"}, {}, {{"ALLOCLINE_TRACER_MEMORY", "1M"}});
@@ -291,6 +293,7 @@ class EmbeddedPythonTest : public ::testing::TestWithParam<int> {
   // How often the code runs in the first interpreter.
   static uint64_t RunsOf(const std::string& how) {
     if (how == "again") return 10;
+    if (how == "pool" || how == "maps") return 7;  // one of 8 may have begun before it was noticed
     return how == "wrapped" || how == "replaced" || how == "pooled" ? 6 : how == "two" ? 3 : 2;
   }
   static constexpr uint64_t kKeptByARun = 12000;
@@ -331,6 +334,32 @@ TEST_P(EmbeddedPythonTest, WithAllocatorsThatTheProgramPutsInPlaceInTheMiddle) {
       const Outcome top = RunProgram({.argv = {CliPath(), "top", run.main().recording().path()}});
       EXPECT_THAT(top.out, HasSubstr("Python's allocators were replaced"));
       EXPECT_GE(BlocksKept(run, /*only_pythons=*/true), kKeptByARun * 3);
+    }
+  }
+}
+
+TEST_P(EmbeddedPythonTest, WithAPoolOfTheProgramThatLetsNothingThroughToMalloc) {
+  for (const std::string& library : libraries_) {
+    for (const char* how : {"pool", "maps"}) {
+      const Recorded run = Embed(how, {library});
+      SCOPED_TRACE(fmt::format("{} {}", how, library));
+      EXPECT_NE(StateOf(run.main()) & format::kPythonHooksReplaced, 0);
+      EXPECT_GE(BlocksKept(run, /*only_pythons=*/true), kKeptByARun * RunsOf(how));
+    }
+  }
+}
+
+TEST_P(EmbeddedPythonTest, CodesThatDieUnderHeadersOfAnAllocatorOnTopKeepTheirLines) {
+  for (const std::string& library : libraries_) {
+    for (const char* how : {"debug_hooks", "headed"}) {
+      SCOPED_TRACE(fmt::format("{} {}", how, library));
+      const Recorded run = RunBothWays({.argv = {TrapPath("embeds_python"), how, library}});
+      EXPECT_TRUE(run.outcome.ok()) << run.outcome.Ending() << run.outcome.err;
+      for (int i = 0; i < 7; ++i) {
+        const PythonLine line = LineIn(run.main(), fmt::format("<generated {}>", i), i + 1);
+        EXPECT_GE(line.total_bytes, 40 * (1000 + 1000 * i)) << i;
+        EXPECT_LE(line.total_bytes, 40 * (1500 + 1000 * i)) << i;
+      }
     }
   }
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -94,6 +95,18 @@ TEST_P(EveryPythonTest, LinesAreTracemallocsAndNativeMemoryIsOnThem) {
       ExpectSuccess(python, compared);
       fmt::print("{}: {}", python.path, compared.out);
     }
+  }
+}
+
+TEST_P(EveryPythonTest, StacksOfRecursionsAreTracemallocs) {
+  for (const Python& python : pythons_) {
+    const std::string seed = std::to_string(std::random_device{}() % 1'000'000);
+    SCOPED_TRACE(fmt::format("{}, seed {}", python.path, seed));
+    const Outcome theirs = RunProgram(Untraced(python, {Script("deep_walks.py"), "tracemalloc", seed}));
+    const Outcome ours = RunProgram(Traced(python, {Script("deep_walks.py"), "allocline", seed}, {"--start-stopped"}));
+    ExpectSuccess(python, theirs);
+    ExpectSuccess(python, ours);
+    EXPECT_TRUE(theirs.out == ours.out) << "the stacks differ";
   }
 }
 

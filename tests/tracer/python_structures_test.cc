@@ -1,6 +1,7 @@
 // What the tracer keeps of an interpreter, beside plain models of it: the map of blocks in arenas, the table of codes,
 // the last stack of frames. The objects of Python are made up, laid out as CPython 3.8's or 3.12's are.
 #include <dlfcn.h>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <string.h>
@@ -300,6 +301,36 @@ TEST_F(PythonCodesTest, ADeathThatWasMissedIsNoticedByWhatIsThereNow) {
   EXPECT_NE(codes_.epoch(), epoch) << "what was derived from the address is void";
 }
 
+TEST_F(PythonCodesTest, InAChildACodeWhoseRecordWasNotTakenOverGetsAnother) {
+  const Code taken = Make("taken.py", "f", 1), late = Make("late.py", "g", 2), childs = Make("child", "h", 3);
+  const uint64_t id_of_taken = IdOf(taken), id_of_late = IdOf(late);
+  written_.writer().Truncate(format::TableKind::kCodes, id_of_late * format::kCodeIdBytes);
+  codes_.InitAfterFork();
+  EXPECT_EQ(IdOf(taken), id_of_taken);
+  EXPECT_EQ(IdOf(childs), id_of_late) << "the number is given anew";
+  EXPECT_EQ(FileOf(IdOf(late)), "late.py");
+  EXPECT_EQ(FileOf(IdOf(childs)), "child");
+  EXPECT_EQ(FileOf(IdOf(Make("taken.py", "f", 1))), "taken.py");
+  EXPECT_EQ(FileOf(IdOf(Make("late.py", "g", 2))), "late.py");
+}
+
+TEST_F(PythonCodesTest, TheEndOfABlockIsTheDeathOfTheCodeInIt) {
+  Code code = Make("a.py", "f", 1);
+  const uintptr_t address = code.object.address(), block = address - 48;
+  IdOf(code);
+  codes_.LiesIn(block, address);
+  const uint32_t epoch = codes_.epoch();
+  codes_.InitAfterFork();
+  EXPECT_TRUE(codes_.Knows(block)) << "in a child as well";
+  EXPECT_TRUE(codes_.Forget(block));
+  EXPECT_NE(codes_.epoch(), epoch);
+  EXPECT_FALSE(codes_.Knows(block));
+  EXPECT_FALSE(codes_.Knows(address));
+  bool is_new = false;
+  IdOf(code, &is_new);
+  EXPECT_TRUE(is_new);
+}
+
 TEST_F(PythonCodesTest, ThreadsThatSeeAndForgetCodesAgree) {
   std::vector<Code> shared;
   for (int i = 0; i < 2000; ++i) shared.push_back(Make("shared.py", "f" + std::to_string(i), i));
@@ -373,6 +404,8 @@ class Frames {
       for (const uintptr_t page : PagesOf(frames_[k])) Map(page, PROT_READ | PROT_WRITE);
     }
   }
+  // The chunk of the stack that the thread is on, if it begins behind that frame. Without: none is known.
+  uintptr_t ChunkBehind(size_t i) const { return frame(i) + kFrameBytes; }
   void GoOn(size_t i, uint64_t instruction) { Put(i, layout_.instruction, instruction); }
   void CallFrom(size_t i, uintptr_t outer) { Put(i, layout_.previous, outer); }
   // As the interpreter's list says it, outermost first.
@@ -418,6 +451,19 @@ class Frames {
   std::vector<uintptr_t> frames_;
 };
 
+#ifdef __SSE2__
+template <PythonForm kForm>
+__attribute__((target("avx"))) bool OuterAreSameByAvx(const PythonStack& stack, const PythonLayout& layout,
+                                                      uintptr_t chunk, const PythonStack::Kept* rest) {
+  return stack.OuterAreSame<kForm>(layout, chunk, rest);
+}
+template <PythonForm kForm>
+__attribute__((target("avx512vl"))) bool OuterAreSameByAvx512(const PythonStack& stack, const PythonLayout& layout,
+                                                              uintptr_t chunk, const PythonStack::Kept* rest) {
+  return stack.OuterAreSame<kForm>(layout, chunk, rest);
+}
+#endif
+
 class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
  protected:
   List Kept() const {
@@ -427,12 +473,13 @@ class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
     return kept;
   }
   PythonStack::Taken Take(const Frames& frames, uint32_t epoch = 1) {
-    return stack_->Take(GetParam(), frames.top(), epoch);
+    taken_chunk_ = chunk_;
+    return stack_->Take(GetParam(), chunk_, frames.top(), epoch);
   }
   // As the usual way asks, by what was compiled for the version, and as the others do.
   bool IsSame(const Frames& frames, uint32_t epoch = 1) {
     const PythonLayout& layout = GetParam();
-    const bool is_same = stack_->IsSame(layout, frames.top(), epoch);
+    const bool is_same = stack_->IsSame(layout, chunk_, frames.top(), epoch);
     const bool is_same_by_form = !layout.instruction_is_pointer ? IsSameBy<PythonForm::kIndices>(frames, epoch)
                                  : layout.previous == 48        ? IsSameBy<PythonForm::k3_11>(frames, epoch)
                                                                 : IsSameBy<PythonForm::k3_12>(frames, epoch);
@@ -444,13 +491,33 @@ class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
     uint64_t instruction = 0;
     const PythonStack::Kept* rest = nullptr;
     if (!stack_->InnerAreSame<kForm>(GetParam(), frames.top(), epoch, &instruction, &rest)) return false;
-    const bool is_same = rest == nullptr || stack_->OuterAreSame<kForm>(GetParam(), rest);
+    const bool is_same = rest == nullptr || stack_->OuterAreSame<kForm>(GetParam(), chunk_, rest);
 #ifdef __SSE2__
-    if (rest != nullptr && kForm != PythonForm::kIndices) {  // what a machine without AVX does
-      EXPECT_EQ(stack_->WithRowsBySse2<kForm>(GetParam(), rest), is_same);
+    if (rest != nullptr && PythonStack::HasPairs<kForm>()) {  // as what machines execute that can do more
+      if (__builtin_cpu_supports("avx")) {
+        EXPECT_EQ(OuterAreSameByAvx<kForm>(*stack_, GetParam(), chunk_, rest), is_same);
+      }
+      if (__builtin_cpu_supports("avx512vl")) {
+        EXPECT_EQ(OuterAreSameByAvx512<kForm>(*stack_, GetParam(), chunk_, rest), is_same);
+      }
     }
 #endif
     return is_same && instruction == stack_->innermost()->instruction;
+  }
+
+  // Of frames that all wait at instruction 2.
+  void ExpectEachChangeIsSeen(Frames& frames) {
+    Take(frames);
+    ASSERT_TRUE(IsSame(frames));
+    for (size_t i = 0; i < frames.depth(); ++i) {
+      frames.GoOn(i, 40);
+      EXPECT_FALSE(IsSame(frames)) << "frame " << i << " went on";
+      frames.GoOn(i, 2);
+      frames.CallFrom(i, 4096);
+      EXPECT_FALSE(IsSame(frames)) << "frame " << i << " was called from elsewhere";
+      frames.CallFrom(i, i == 0 ? 0 : frames.frame(i - 1));
+    }
+    ASSERT_TRUE(IsSame(frames));
   }
 
   std::unique_ptr<PythonStack> stack_ = [] {
@@ -458,6 +525,8 @@ class PythonStackTest : public ::testing::TestWithParam<PythonLayout> {
     stack->Init(kRootNode);
     return stack;
   }();
+  uintptr_t chunk_ = 0;        // that the thread is on
+  uintptr_t taken_chunk_ = 0;  // and was on at the last Take()
 };
 
 // The stacks of a thread, which it keeps two of.
@@ -466,7 +535,7 @@ class PythonThreadTest : public PythonStackTest {
   // What the tracer does with a list that is not the last one. Gives how many entries were taken anew.
   uint32_t Meet(const Frames& frames) {
     thread_->Choose(GetParam(), frames.top(), 1);
-    return thread_->stack().Take(GetParam(), frames.top(), 1).fresh;
+    return thread_->stack().Take(GetParam(), 0, frames.top(), 1).fresh;
   }
 
   std::unique_ptr<PythonThread> thread_ = [] {
@@ -490,11 +559,11 @@ TEST_P(PythonThreadTest, AGeneratorAndTheDepthItCallsAreBothKept) {
   for (int round = 0; round < 3; ++round) {
     // The list ends at the generator's frame now; those further in are gone, though they lie where they lay.
     thread_->Choose(GetParam(), frames.frame(2), 1);
-    thread_->stack().Take(GetParam(), frames.frame(2), 1);
+    thread_->stack().Take(GetParam(), 0, frames.frame(2), 1);
     EXPECT_EQ(thread_->stack().depth(), 3u);
     frames.GoOn(2, 4);
     EXPECT_TRUE(thread_->Choose(GetParam(), deep_top, 1)) << "the deep one is still there";
-    EXPECT_TRUE(thread_->stack().IsSame(GetParam(), deep_top, 1));
+    EXPECT_TRUE(thread_->stack().IsSame(GetParam(), 0, deep_top, 1));
     frames.GoOn(2, 90);
   }
 }
@@ -504,7 +573,7 @@ TEST_P(PythonThreadTest, ADeepListWhoseOuterFramesWentOnIsNotTheKeptOne) {
   for (uint64_t i = 0; i < 40; ++i) frames.Push(2, 2 * i);
   Meet(frames);
   thread_->Choose(GetParam(), frames.frame(2), 1);
-  thread_->stack().Take(GetParam(), frames.frame(2), 1);
+  thread_->stack().Take(GetParam(), 0, frames.frame(2), 1);
   frames.GoOn(1, 70);
   EXPECT_FALSE(thread_->Choose(GetParam(), frames.top(), 1));
   EXPECT_EQ(Meet(frames), 39u) << "all but the outermost";
@@ -561,17 +630,8 @@ TEST_P(PythonStackTest, WhateverFrameOfARecursionWentOnIsSeen) {
   for (const intptr_t step : kSteps) {
     Frames frames(GetParam(), step);
     for (uint64_t i = 0; i < 120; ++i) frames.Push(1, 2);
-    Take(frames);
-    ASSERT_TRUE(IsSame(frames));
-    for (size_t i = 0; i < frames.depth(); ++i) {
-      frames.GoOn(i, 40);
-      EXPECT_FALSE(IsSame(frames)) << "frame " << i << " of those " << step << " bytes apart";
-      frames.GoOn(i, 2);
-      frames.CallFrom(i, 4096);
-      EXPECT_FALSE(IsSame(frames)) << i << " was called from elsewhere, " << step;
-      frames.CallFrom(i, i == 0 ? 0 : frames.frame(i - 1));
-    }
-    ASSERT_TRUE(IsSame(frames));
+    SCOPED_TRACE(fmt::format("{} bytes apart", step));
+    ASSERT_NO_FATAL_FAILURE(ExpectEachChangeIsSeen(frames));
   }
 }
 
@@ -593,6 +653,86 @@ TEST_P(PythonStackTest, FramesThatLieWhereARecursionLayButAreNotOfTheListAreNotR
   }
 }
 
+TEST_P(PythonStackTest, InAChunkOfTheInterpretersStackWhateverFrameWentOnIsSeen) {
+  for (const intptr_t step : kSteps) {
+    for (const size_t behind : {0u, 1u, 30u, 60u, 110u, 119u}) {
+      Frames frames(GetParam(), step);
+      for (uint64_t i = 0; i < 120; ++i) frames.Push(1, 2);
+      chunk_ = frames.ChunkBehind(behind);
+      SCOPED_TRACE(fmt::format("{} bytes apart, in a chunk behind {}", step, behind));
+      ASSERT_NO_FATAL_FAILURE(ExpectEachChangeIsSeen(frames));
+    }
+  }
+}
+
+TEST_P(PythonStackTest, WhatLiesOutsideOfTheChunkIsNotReadBeforeItIsKnownToBeOfTheList) {
+  for (const intptr_t step : kSteps) {
+    for (const size_t behind : {0u, 20u, 60u, 100u}) {
+      Frames frames(GetParam(), step);
+      Frames others(GetParam());
+      others.Push(1, 2);
+      for (uint64_t i = 0; i < 120; ++i) frames.Push(1, 2);
+      chunk_ = frames.ChunkBehind(behind);
+      Take(frames);
+      for (size_t i = behind + 1; i < frames.depth(); ++i) {
+        frames.CallFrom(i, others.top());
+        // All of the chunk can be read, wherever the list goes on. What interpreters do not do has no such chunk.
+        frames.UnmapOutside(step > 0 ? behind + 1 : i);
+        EXPECT_FALSE(IsSame(frames)) << i << ", " << step;
+        frames.MapOutside(i);
+        frames.CallFrom(i, frames.frame(i - 1));
+      }
+    }
+  }
+}
+
+TEST_P(PythonStackTest, OnAnotherChunkRowsAreFoundAnew) {
+  for (const intptr_t step : kSteps) {
+    Frames frames(GetParam(), step);
+    Frames others(GetParam());
+    others.Push(1, 2);
+    for (uint64_t i = 0; i < 100; ++i) frames.Push(1, 2);
+    chunk_ = frames.ChunkBehind(0);
+    Take(frames);
+    ASSERT_TRUE(IsSame(frames));
+    // That chunk is gone, and what lies where it lay is on others.
+    for (const uintptr_t chunk : {uintptr_t{0}, frames.ChunkBehind(80), frames.ChunkBehind(99) + (1 << 20)}) {
+      chunk_ = chunk;
+      EXPECT_FALSE(IsSame(frames)) << "what may be read at once is another question now";
+      EXPECT_EQ(Take(frames).fresh, 0u);
+      EXPECT_TRUE(IsSame(frames));
+      frames.CallFrom(99, others.top());
+      frames.UnmapOutside(step > 0 && chunk == frames.ChunkBehind(80) ? 81 : 99);
+      EXPECT_FALSE(IsSame(frames));
+      frames.MapOutside(99);
+      frames.CallFrom(99, frames.frame(98));
+    }
+  }
+}
+
+TEST(PythonChunkTest, WhatDoesNotLookLikeOneIsNotSound) {
+  PythonLayout layout = LayoutOf3_12();
+  layout.chunk = 8;
+  std::vector<uint64_t> chunk((16 << 10) / 8);
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(chunk.data()), end = begin + (16 << 10);
+  chunk[1] = 16 << 10;
+  const auto look = [&](uint64_t chunk_address, uint64_t top, uint64_t limit) {
+    const std::array<uint64_t, 4> state = {0, chunk_address, top, limit};
+    return LookAtPythonChunk(layout, reinterpret_cast<uintptr_t>(state.data()));
+  };
+  EXPECT_EQ(look(begin, begin + 32, end), Soundness::kSound);
+  EXPECT_EQ(look(0, 0, 0), Soundness::kEmpty) << "of a thread that has run nothing yet";
+  EXPECT_EQ(look(0, begin + 32, 0), Soundness::kUnsound);
+  EXPECT_EQ(look(4096, begin + 32, end), Soundness::kUnsound) << "nothing can be read there";
+  EXPECT_EQ(look(begin, begin, end), Soundness::kUnsound);
+  EXPECT_EQ(look(begin, end + 8, end), Soundness::kUnsound);
+  EXPECT_EQ(look(begin, begin + 32, end + 8), Soundness::kUnsound) << "its size is another one";
+  chunk[1] = 8 << 10;
+  EXPECT_EQ(look(begin, begin + 32, begin + (8 << 10)), Soundness::kUnsound) << "none is so small";
+  EXPECT_EQ(LookAtPythonChunk(layout, 4096), Soundness::kUnsound);
+  EXPECT_EQ(LookAtPythonChunk(LayoutOf3_8(), 4096), Soundness::kSound) << "it has none";
+}
+
 TEST_P(PythonStackTest, ARecursionIsTheListHoweverItGrewAndShrank) {
   const unsigned seed = std::random_device{}();
   SCOPED_TRACE(seed);
@@ -607,8 +747,14 @@ TEST_P(PythonStackTest, ARecursionIsTheListHoweverItGrewAndShrank) {
         frames.Push(1, 2 * (random() % 2));
       }
       if (random() % 4 == 0) frames.GoOn(random() % frames.depth(), 2 * (random() % 2));
+      if (random() % 4 == 0) chunk_ = random() % 4 == 0 ? 0 : frames.ChunkBehind(random() % frames.depth());
       const auto list = frames.Walk();
-      ASSERT_EQ(IsSame(frames), list == last);
+      const bool is_same = IsSame(frames);
+      if (chunk_ == taken_chunk_) {
+        ASSERT_EQ(is_same, list == last);
+      } else {
+        ASSERT_TRUE(!is_same || list == last);
+      }
       Take(frames);
       ASSERT_EQ(Kept(), list);
       ASSERT_TRUE(IsSame(frames));
@@ -685,8 +831,9 @@ TEST_P(PythonStackTest, OfADeepListTheInnermostFramesAreKeptHoweverItGrewAndShra
   uintptr_t behind = 0;  // the frame that the outermost kept one was called from
   size_t cut = 0, same = 0, to = 0;
   for (int i = 0; i < 1'000; ++i) {
-    if (i % 20 == 0) to = 1 + random() % (random() % 2 == 0 ? 4000 : PythonStack::kRoom + 100);
-    const size_t most = random() % 4 == 0 ? 900 : 3;
+    // Too deep at least once in a while.
+    if (i % 20 == 0) to = i % 100 == 0 ? 4000 : 1 + random() % (random() % 2 == 0 ? 4000 : PythonStack::kRoom + 100);
+    const size_t most = i % 100 < 12 || random() % 4 == 0 ? 900 : 3;
     for (size_t steps = random() % most; steps > 0 && frames.depth() > to; --steps) frames.Pop();
     for (size_t steps = random() % most; steps > 0 && frames.depth() < to; --steps) {
       frames.Push(1 + random() % 5, 2 * (random() % 10));

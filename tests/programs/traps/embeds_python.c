@@ -6,15 +6,24 @@
 //   wrapped          with layers that are put between, and taken away again, while it runs
 //   replaced         with allocators of its own that it puts in place while it runs, and leaves there
 //   pooled           the same, which pass what is larger than 128 bytes on
-// PYTHONHOME is where the library lies. Prints what the Python code prints, which is the same for all of them.
+//   pool             the same for all domains, over memory of its own: nothing of Python comes by malloc any more, but
+//                    native code goes on to
+//   maps             the same, without native code: all that is to be seen is that it maps its pool
+//   debug_hooks      with CPython's debug hooks from before the beginning, which put a header before each block
+//   headed           with an allocator of its own there that does so, of 48 bytes
+// The last two run, as the interpreter's own program does, codes that die at once, each of which keeps bytes at a line
+// of its own. PYTHONHOME is where the library lies. Prints what the Python code prints, which is the same for all of
+// them.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "python_allocators.h"
 
@@ -38,6 +47,13 @@ static const char kCode[] =
     "kept = keep(2000)\n"
     "print('kept', len(kept))\n"
     "sys.stdout.flush()\n";
+
+static const char kDyingCodes[] =
+    "held = []\n"
+    "for i in range(280):\n"
+    "    text = '\\n' * (i % 7) + 'held.append(bytearray(1000 + %d))\\n' % (1000 * (i % 7))\n"
+    "    exec(compile(text, '<generated %d>' % (i % 7), 'exec'), {'held': held})\n"
+    "print('held', sum(map(len, held)))\n";
 
 static void Load(struct Python* python, const char* path, int mode) {
   python->library = dlopen(path, mode);
@@ -101,6 +117,63 @@ static void* PassRealloc(void* c, void* block, size_t bytes) {
 }
 static void PassFree(void* c, void* block) { ((Allocator*)c)->free(((Allocator*)c)->context, block); }
 
+// A pool that takes nothing from below, and forgets what is freed. Under the GIL, but for RAW.
+static char* pool;
+static atomic_size_t pool_used;
+enum { kPoolBytes = 256 << 20 };
+static void MapPool(void) {
+  pool = mmap(NULL, kPoolBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pool == MAP_FAILED) exit(4);
+}
+static size_t* SizeInPool(void* block) { return (size_t*)block - 2; }
+static int IsInPool(const void* block) { return (uintptr_t)block - (uintptr_t)pool < kPoolBytes; }
+static void* PoolMalloc(void* c, size_t bytes) {
+  (void)c;
+  const size_t needed = (bytes + 31) & ~(size_t)15;
+  char* block = pool + atomic_fetch_add(&pool_used, needed) + 16;
+  if (block + bytes > pool + kPoolBytes) return NULL;
+  *SizeInPool(block) = bytes;
+  return block;
+}
+static void* PoolCalloc(void* c, size_t count, size_t bytes) { return PoolMalloc(c, count * bytes); }
+static void PoolFree(void* c, void* block) {
+  if (block != NULL && !IsInPool(block)) PassFree(c, block);
+}
+static void* PoolRealloc(void* c, void* block, size_t bytes) {
+  if (block != NULL && !IsInPool(block)) return PassRealloc(c, block, bytes);
+  void* moved = PoolMalloc(c, bytes);
+  if (block == NULL || moved == NULL) return moved;
+  return memcpy(moved, block, bytes < *SizeInPool(block) ? bytes : *SizeInPool(block));
+}
+static void PutInPool(struct Python* python) {
+  for (int domain = 0; domain < 3; ++domain) {
+    python->get_allocator(domain, &next[domain]);
+    const Allocator layer = {&next[domain], PoolMalloc, PoolCalloc, PoolRealloc, PoolFree};
+    python->set_allocator(domain, &layer);
+  }
+}
+// On one line, from where it is called: it is no new stack when it is called again.
+static void __attribute__((noinline)) UseNativeMemory(void) {
+  for (int i = 0; i < 20; ++i) {
+    void* volatile block = malloc(300000);
+    free(block);
+  }
+}
+
+// Puts a header before each block of the one below, as an allocator does that counts.
+enum { kHeader = 48 };
+static void* Headed(char* block) { return block == NULL ? NULL : block + kHeader; }
+static void* HeadedMalloc(void* c, size_t bytes) { return Headed(PassMalloc(c, bytes + kHeader)); }
+static void* HeadedCalloc(void* c, size_t count, size_t bytes) {
+  return Headed(PassCalloc(c, 1, count * bytes + kHeader));
+}
+static void* HeadedRealloc(void* c, void* block, size_t bytes) {
+  return Headed(PassRealloc(c, block == NULL ? NULL : (char*)block - kHeader, bytes + kHeader));
+}
+static void HeadedFree(void* c, void* block) {
+  if (block != NULL) PassFree(c, (char*)block - kHeader);
+}
+
 // Allocators that are put in place while there are blocks of those below, and know their own ones. Under the GIL.
 static struct {
   size_t largest;  // larger blocks come from below
@@ -142,6 +215,23 @@ int main(int argc, char** argv) {
     const Allocator own = {NULL, Malloc, Calloc, Realloc, Free};
     for (int domain = 0; domain < 3; ++domain) python->set_allocator(domain, &own);
   }
+  const int has_headers = strcmp(how, "headed") == 0, has_debug_hooks = strcmp(how, "debug_hooks") == 0;
+  for (int domain = 0; has_headers && domain < 3; ++domain) {
+    python->get_allocator(domain, &next[domain]);
+    const Allocator layer = {&next[domain], HeadedMalloc, HeadedCalloc, HeadedRealloc, HeadedFree};
+    python->set_allocator(domain, &layer);
+  }
+  if (has_debug_hooks) {
+    void (*set_up)(void) = NULL;
+    *(void**)&set_up = dlsym(python->library, "PyMem_SetupDebugHooks");
+    set_up();
+  }
+  if (has_headers || has_debug_hooks) {
+    int (*run_main)(int, char**) = NULL;
+    *(void**)&run_main = dlsym(python->library, "Py_BytesMain");
+    char* arguments[] = {"python", "-c", (char*)kDyingCodes, NULL};
+    return run_main(3, arguments);
+  }
   const int rounds = strcmp(how, "again") == 0 ? 5 : 1;
   for (int i = 0; i < rounds; ++i) {
     python->initialize(0);
@@ -164,6 +254,14 @@ int main(int argc, char** argv) {
         python->set_allocator(domain, &layer);
       }
       for (int turn = 0; turn < 4; ++turn) Run(python);
+    }
+    const int has_pool = strcmp(how, "pool") == 0, maps = strcmp(how, "maps") == 0;
+    if (has_pool) MapPool();
+    for (int turn = 0; (has_pool || maps) && turn < 6; ++turn) {
+      if (turn == 2 && maps) MapPool();
+      if (turn == 2) PutInPool(python);
+      if (has_pool) UseNativeMemory();
+      Run(python);
     }
     RunOnTwoThreads(python);
     if (strcmp(how, "two") == 0 && argc > 3) {

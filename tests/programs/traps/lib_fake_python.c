@@ -67,6 +67,7 @@ __attribute__((constructor)) static void Prepare(void) {
   SetWord(8, 0x030d00f0);
   SetWord(16, strstr(Variable("FAKE_VERSION"), "free-threading") != NULL);
   SetWord(184, 56);
+  SetWord(344, 192);  // where a code has its instructions
   const uintptr_t wild = 0x7ffe00000000;
   const char* kind = Variable("FAKE_FRAMES");
   uintptr_t top = (uintptr_t)frame;
