@@ -53,45 +53,10 @@ inline __attribute__((always_inline)) void* Tracer::OnPythonAlloc(ThreadState* s
   return OnPythonAllocOtherStack(state, block, bytes, hook);
 }
 
-// For a deep stack, whose entries from `rest` outward are still to be compared. What does it is compiled as a whole for
-// machines whose instructions do more: of 44 frames, 40 of them a recursion's, an event is 333 instructions with AVX
-// and some 285 with AVX-512.
+// For a deep stack, whose entries from `rest` outward are still to be compared.
 template <PythonForm kForm>
 __attribute__((noinline)) void* Tracer::OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes,
                                                           const HookFrame* hook, const PythonStack::Kept* rest) {
-#ifdef __SSE2__
-  if (PythonStack::HasPairs<kForm>()) {
-    if (__builtin_cpu_supports("avx512vl")) return OnPythonAllocDeepByAvx512<kForm>(state, block, bytes, hook, rest);
-    if (__builtin_cpu_supports("avx")) return OnPythonAllocDeepByAvx<kForm>(state, block, bytes, hook, rest);
-  }
-#endif
-  return OnPythonAllocDeepAnywhere<kForm>(state, block, bytes, hook, rest);
-}
-template <PythonForm kForm>
-__attribute__((noinline)) void* Tracer::OnPythonAllocDeepAnywhere(ThreadState* state, void* block, size_t bytes,
-                                                                  const HookFrame* hook,
-                                                                  const PythonStack::Kept* rest) {
-  return OnPythonAllocDeepInline<kForm>(state, block, bytes, hook, rest);
-}
-#ifdef __SSE2__
-template <PythonForm kForm>
-__attribute__((noinline, target("avx"))) void* Tracer::OnPythonAllocDeepByAvx(ThreadState* state, void* block,
-                                                                              size_t bytes, const HookFrame* hook,
-                                                                              const PythonStack::Kept* rest) {
-  return OnPythonAllocDeepInline<kForm>(state, block, bytes, hook, rest);
-}
-template <PythonForm kForm>
-__attribute__((noinline, target("avx512vl"))) void* Tracer::OnPythonAllocDeepByAvx512(ThreadState* state, void* block,
-                                                                                      size_t bytes,
-                                                                                      const HookFrame* hook,
-                                                                                      const PythonStack::Kept* rest) {
-  return OnPythonAllocDeepInline<kForm>(state, block, bytes, hook, rest);
-}
-#endif
-template <PythonForm kForm>
-inline __attribute__((always_inline)) void* Tracer::OnPythonAllocDeepInline(ThreadState* state, void* block,
-                                                                            size_t bytes, const HookFrame* hook,
-                                                                            const PythonStack::Kept* rest) {
   const PythonThread::Usual usual = state->python->FindDeep<kForm>(g_python, codes_.epoch(), rest);
   if (__builtin_expect(usual.counter == nullptr, 0)) return OnPythonAllocOtherStack(state, block, bytes, hook);
   return RecordPython(state, usual.counter, usual.site, block, bytes);

@@ -38,19 +38,20 @@ uint32_t PythonStack::FirstDifference(const PythonLayout& layout, uint32_t count
   return i;
 }
 
-inline uint16_t PythonStack::RowAt(const PythonLayout& layout, uint32_t at) const {
-  const Kept& entry = kept_[at];
-  const Kept& outer = kept_[at - 1];
-  if (at == 1 || entry.instruction != outer.instruction) return 1;
-  if (entry.frame - entry.outer != outer.frame - outer.outer) return 1;
-  // All that is compared of the two.
-  const auto [first, last] = std::minmax(layout.previous, layout.instruction);
-  const uintptr_t outward = (entry.frame + first) ^ (outer.frame + last + 7);
-  const uintptr_t inward = (outer.frame + first) ^ (entry.frame + last + 7);
-  const bool on_page = (outward | inward) < kPage;
-  const bool in_chunk = chunk_ < outer.frame && outer.frame < entry.frame && entry.frame - chunk_ < kChunkBytes;
-  return on_page || (in_chunk && chunk_ != 0) ? static_cast<uint16_t>(outer.row + 1) : 1;
+inline bool PythonStack::IsInChunk(const PythonLayout& layout, uintptr_t frame) const {
+  const uintptr_t read = std::max(layout.previous, layout.instruction) + 8u;
+  return chunk_ != 0 && frame - chunk_ <= kChunkBytes - read;
 }
+
+#ifdef __SSE2__
+void PythonStack::MakeDigest(const Kept* e) {
+  const auto at = e - &kept_[0];
+  digests_[at] = DigestOf(e, [](__m128i* lane, const Kept* entry) {
+    MixIn(lane, _mm_load_si128(reinterpret_cast<const __m128i*>(entry)));
+  });
+  kept_[at].has_digest = true;
+}
+#endif
 
 PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch) {
   if (epoch_ != epoch) {
@@ -100,11 +101,16 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t chunk
     marks_[at] = fresh_[i].mark;
   }
   for (uint32_t at = kept + 1; at <= kept + fresh; ++at) kept_[at].outer = kept_[at - 1].frame;
-  // The instruction of the innermost shared one may have become another: GoOn(). On another chunk all rows are others.
-  uint32_t first_row = kept > 0 ? kept : 1;
-  if (chunk_ != chunk) first_row = 1;
+  // The instruction of the innermost shared one may have become another: GoOn(). On another chunk all runs are others.
+  uint32_t first = kept > 0 ? kept : 1;
+  if (chunk_ != chunk) first = 1;
   chunk_ = chunk;
-  for (uint32_t at = first_row; at <= kept + fresh; ++at) kept_[at].row = RowAt(layout, at);
+  for (uint32_t at = first; at <= kept + fresh; ++at) {
+    Kept& entry = kept_[at];
+    const uint16_t outer = at == 1 ? 0 : kept_[at - 1].run;
+    entry.run = IsInChunk(layout, entry.frame) ? static_cast<uint16_t>(outer + 1) : 0;
+    entry.has_digest = false;
+  }
   SetDepth(kept + fresh);
   return {kept, fresh, fresh_};
 }

@@ -15,20 +15,14 @@
 // the frame further in has been seen to point at it, so it is a frame of this very stack. Those loads do not wait for
 // each other all the same: the processor takes the predicted way.
 //
-// Rows. Frames of a recursion lie one behind the other on the interpreter's stack, equally far apart, and wait at the
-// same instruction. Of such a row neither the addresses are looked up nor what should be there: both follow from its
-// innermost entry. And what differs is collected and asked about once. So its frames are read before those further in
-// have been seen to lead there. May they be? The interpreter's stack comes in chunks, and the thread's state says which
-// one it is on: all of that can be read. (If it is another one than when the rows were found, nothing is compared.) Of
-// what lies elsewhere, the innermost frame of a row has been seen to be of the list, so its page can be read; there a
-// row ends where its page does. And is it right? If a word differs, the stack is another one, and nothing of the row is
-// used. If none does, the innermost frame leads to where the second was looked for, so that one is of the list, and
-// leads to where the third was, and so on: what would have been found one by one.
-//
-//     row     0  1  2  3  4  5  6  7  8  9             of ten frames
-//     read    0  1  2  3                               by fours, the second one so that fours are left
-//                   2  3  4  5
-//                               6  7  8  9
+// Digests. What is on the interpreter's own stack need not be asked about frame by frame: the words of such frames, one
+// behind the other in the list, go into a digest, an instruction each, and the digest is what is compared. So frames
+// are read before those further in have been seen to lead there. May they be? The interpreter's stack comes in chunks,
+// and the thread's state says which one it is on: all of that can be read. (If it is another one than when the list was
+// taken, nothing is compared.) And is it right? If the digest is another, a word is, and nothing of the run is used. If
+// it is the same, so are the words, but for what a digest of 128 bits leaves open: see DigestOf(). Then the innermost
+// frame leads to where the second was looked for, so that one is of the list, and leads to where the third was, and so
+// on: what would have been found one by one.
 //
 // What is compared with is compiled for the version of the interpreter where it is one of those that most have
 // (PythonForm), so that offsets are part of the instructions.
@@ -115,10 +109,12 @@ class PythonStack {
     uint64_t instruction;  // behind `outer`, as in a frame of 3.11
     uintptr_t frame;
     NodeId node;
+    uint16_t run;  // so many entries, this one and those further out, lie in chunk_; or kRoot
     FrameKind kind;
-    uint16_t row;  // so many entries, this one and those further out, are of one row
+    bool has_digest;  // digests_ has that of those entries
   };
   static_assert(sizeof(Kept) == 32);
+  static constexpr uint16_t kRoot = 0xffff;  // of what is in front of the outermost
 
   // Whether the list that begins at `top` is the last one again, but perhaps for the instruction of the innermost
   // frame, which then is `*instruction`. Of a deep one not all may have been compared: OuterAreSame(*rest) says whether
@@ -145,33 +141,56 @@ class PythonStack {
   }
   template <PythonForm kForm>
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
-                               uint64_t* instruction) const {
+                               uint64_t* instruction) {
     const Kept* rest = nullptr;
     return InnerAreSame<kForm>(layout, top, epoch, instruction, &rest) &&
            (rest == nullptr || OuterAreSame<kForm>(layout, chunk, rest));
   }
-  // Whether both words that are compared of a frame can be had as one.
-  template <PythonForm kForm>
-  static constexpr bool HasPairs() {
-    return kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12;
-  }
   // Whether the entries from `e` outward are as they were, if those further in are. `chunk`: that of the interpreter's
   // stack which the thread is on, see Take().
   template <PythonForm kForm>
-  __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, uintptr_t chunk, const Kept* e) const {
+  __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, uintptr_t chunk, const Kept* e) {
     if (__builtin_expect(chunk != chunk_, 0)) return false;
 #ifdef __SSE2__
-    if (HasPairs<kForm>()) return WithRows<kForm>(layout, e);
+    if (HasDigests<kForm>()) return OuterHaveSameDigests<kForm>(layout, e);
 #endif
+    return OuterAreSameOneByOne<kForm>(layout, e);
+  }
+  template <PythonForm kForm>
+  __attribute__((always_inline)) bool OuterAreSameOneByOne(const PythonLayout& layout, const Kept* e) const {
     while (e > &kept_[3]) {
       if (!FourAreAsKept<kForm>(layout, e)) return false;
       e -= 4;
     }
     return AllAreAsKept<kForm>(layout, e);
   }
+#ifdef __SSE2__
+  // Whether this machine makes digests, of frames of that version.
+  template <PythonForm kForm>
+  __attribute__((always_inline)) static bool HasDigests() {
+    return (kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12) && __builtin_cpu_supports("aes") &&
+           __builtin_cpu_supports("avx");
+  }
+  template <PythonForm kForm>
+  __attribute__((always_inline)) bool OuterHaveSameDigests(const PythonLayout& layout, const Kept* e) {
+    while (true) {
+      while (e->run < kWorthwhileRun) {
+        if (!IsAsKept<kForm>(layout, e)) return false;
+        --e;
+      }
+      if (e->run == kRoot) return true;
+      if (__builtin_expect(!e->has_digest, 0)) MakeDigest(e);
+      const Digest now = DigestOf(
+          e,
+          [](__m128i * lane, const Kept* entry) __attribute__((always_inline)) { MixIn<kForm>(lane, entry->frame); });
+      if (!now.Is(digests_[e - &kept_[0]])) return false;
+      e -= e->run;
+    }
+  }
+#endif
   // The same for whatever version.
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
-                               uint64_t* instruction) const {
+                               uint64_t* instruction) {
     if (!layout.instruction_is_pointer) {
       return IsSameButForInstruction<PythonForm::kIndices>(layout, chunk, top, epoch, instruction);
     }
@@ -183,7 +202,7 @@ class PythonStack {
     }
     return IsSameButForInstruction<PythonForm::kPointers>(layout, chunk, top, epoch, instruction);
   }
-  bool IsSame(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch) const {
+  bool IsSame(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch) {
     uint64_t instruction = 0;
     return IsSameButForInstruction(layout, chunk, top, epoch, &instruction) && instruction == innermost_->instruction;
   }
@@ -260,8 +279,7 @@ class PythonStack {
       static_assert(InstructionIn<PythonForm::k3_11>({}) == PreviousIn<PythonForm::k3_11>({}) + 8);
       const auto* now = reinterpret_cast<const __m128i*>(e->frame + PreviousIn<PythonForm::k3_11>({}));
       const auto* kept = reinterpret_cast<const __m128i*>(e);
-      const __m128i equal = _mm_cmpeq_epi8(_mm_loadu_si128(now), _mm_load_si128(kept));
-      return __builtin_expect(_mm_movemask_epi8(equal) == 0xffff, 1);
+      return AreEqual(_mm_loadu_si128(now), _mm_load_si128(kept));
     }
 #endif
     // Compared one by one: the processor fuses each with its branch.
@@ -275,94 +293,61 @@ class PythonStack {
            IsAsKept<kForm>(layout, e - 3);
   }
 #ifdef __SSE2__
+  // A shorter run is compared as quickly frame by frame.
+  static constexpr uint32_t kWorthwhileRun = 6;
+  __attribute__((always_inline)) static bool AreEqual(__m128i one, __m128i other) {
+    return __builtin_expect(_mm_movemask_epi8(_mm_cmpeq_epi8(one, other)) == 0xffff, 1);
+  }
+  // The digest of the entries of e's run: the two words of each are mixed into one of four lanes, which stay apart. To
+  // mix is a round of AES without a key (FIPS 197, 5.1), then the words by exclusive or.
+  //
+  // A round is a bijection, so what differs in one frame of a lane is always seen. Where two frames of a lane differ,
+  // the outer one's words would have to differ by just what the first difference has become. Say that both differ by
+  // their instruction only and by less than 64 KiB, as frames of one code do. Of those two bytes one round makes four
+  // or eight, a second at least twelve, and one of the four that are zero in any two addresses is among them: they do
+  // not cancel. (The exception: a difference below 256 bytes and, in the next frame of the lane, one of 127 patterns
+  // beyond 16 MiB.) All else is the chance that two words of 128 bits are equal. Lanes that are mixed into each other
+  // would not do: of two equal differences in two of them, each a round old, one pair in 127 cancels.
+  struct Digest {
+    __m128i a, b, c, d;
+    __attribute__((always_inline)) bool Is(const Digest& other) const {
+      const __m128i ab = _mm_or_si128(_mm_xor_si128(a, other.a), _mm_xor_si128(b, other.b));
+      const __m128i cd = _mm_or_si128(_mm_xor_si128(c, other.c), _mm_xor_si128(d, other.d));
+      return AreEqual(_mm_or_si128(ab, cd), _mm_setzero_si128());
+    }
+  };
+  template <typename Mix>
+  __attribute__((always_inline)) static Digest DigestOf(const Kept* e, Mix mix) {
+    const Kept* const end = e - e->run;
+    __m128i a = _mm_setzero_si128(), b = a, c = a, d = a;
+    for (; e - end >= 8; e -= 8) {
+      mix(&a, e), mix(&b, e - 1), mix(&c, e - 2), mix(&d, e - 3);
+      mix(&a, e - 4), mix(&b, e - 5), mix(&c, e - 6), mix(&d, e - 7);
+    }
+    if (e - end >= 4) {
+      mix(&a, e), mix(&b, e - 1), mix(&c, e - 2), mix(&d, e - 3);
+      e -= 4;
+    }
+    for (; e != end; --e) mix(&a, e);
+    return {a, b, c, d};
+  }
+  // By hand, so that only what asks HasDigests() need be compiled for machines that have it.
+  __attribute__((always_inline)) static void MixIn(__m128i* digest, __m128i words) {
+    asm("vaesenc %1, %0, %0" : "+x"(*digest) : "x"(words));
+  }
   template <PythonForm kForm>
-  __attribute__((always_inline)) static __m128i PairAt(uintptr_t frame) {
-    const uintptr_t previous = frame + PreviousIn<kForm>({});
-    const uintptr_t instruction = frame + InstructionIn<kForm>({});
+  __attribute__((always_inline)) static void MixIn(__m128i* digest, uintptr_t frame) {
+    const auto* previous = reinterpret_cast<const __m128i_u*>(frame + PreviousIn<kForm>({}));
+    const auto* instruction = reinterpret_cast<const __m64*>(frame + InstructionIn<kForm>({}));
     if (PreviousIn<kForm>({}) + 8 == InstructionIn<kForm>({})) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(previous));
+      asm("vaesenc %1, %0, %0" : "+x"(*digest) : "m"(*previous));
+    } else {
+      const __m128i low = _mm_loadl_epi64(previous);
+      MixIn(digest, _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(low), instruction)));
     }
-    return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(previous))),
-                                         reinterpret_cast<const __m64*>(instruction)));
   }
-  // How far further out a frame leads, as a pair.
-  __attribute__((always_inline)) static __m128i Distance(uintptr_t bytes) {
-    return _mm_cvtsi64_si128(static_cast<int64_t>(bytes));
-  }
-  // From a frame of a row to those further out. Hidden from the compiler that they are multiples, else it computes
-  // addresses by instructions of their own.
-  struct Steps {
-    uintptr_t one, two, three;
-
-    __attribute__((always_inline)) explicit Steps(const Kept* e) : one(e->outer - e->frame) {
-      two = 2 * one, three = 3 * one;
-      asm("" : "+r"(two), "+r"(three));
-    }
-  };
-  // What is expected of four frames of a row.
-  struct Four {
-    __m128i first, second, third, fourth;
-
-    // Adds to what differs, in two sums: nothing if they are so. One after the other, for that is one instruction a
-    // frame where there is a VPTERNLOG.
-    template <PythonForm kForm>
-    __attribute__((always_inline)) void Compare(uintptr_t frame, const Steps& steps, __m128i* differences,
-                                                __m128i* others) const {
-      *differences = _mm_or_si128(*differences, _mm_xor_si128(PairAt<kForm>(frame), first));
-      *others = _mm_or_si128(*others, _mm_xor_si128(PairAt<kForm>(frame + steps.one), second));
-      asm("" : "+x"(*differences), "+x"(*others));
-      *differences = _mm_or_si128(*differences, _mm_xor_si128(PairAt<kForm>(frame + steps.two), third));
-      *others = _mm_or_si128(*others, _mm_xor_si128(PairAt<kForm>(frame + steps.three), fourth));
-    }
-    // Of four further out in the same row: only where they lead to is another.
-    __attribute__((always_inline)) Four operator+(__m128i distance) const {
-      return {_mm_add_epi64(first, distance), _mm_add_epi64(second, distance), _mm_add_epi64(third, distance),
-              _mm_add_epi64(fourth, distance)};
-    }
-  };
-  // The row that begins with `e`, of five entries at least.
-  template <PythonForm kForm>
-  __attribute__((always_inline)) static bool RowIsAsKept(const Kept* e) {
-    const Steps steps(e);
-    const __m128i pair = _mm_load_si128(reinterpret_cast<const __m128i*>(e));
-    Four expected = {pair, _mm_add_epi64(pair, Distance(steps.one)), _mm_add_epi64(pair, Distance(steps.two)),
-                     _mm_add_epi64(pair, Distance(steps.three))};
-    uintptr_t frame = e->frame;
-    __m128i differences = _mm_setzero_si128(), others = _mm_setzero_si128();
-    expected.Compare<kForm>(frame, steps, &differences, &others);
-    // So that fours are left, up to three are looked at twice.
-    const uint32_t left = e->row - 1u;
-    const uintptr_t onward = (left % 4 + 1) * steps.one;
-    frame += onward;
-    expected = expected + Distance(onward);
-    const uintptr_t four = 4 * steps.one;
-    uint32_t fours = left / 4;
-    do {
-      expected.Compare<kForm>(frame, steps, &differences, &others);
-      frame += four;
-      expected = expected + Distance(four);
-    } while (--fours != 0);
-    const __m128i same = _mm_cmpeq_epi8(_mm_or_si128(differences, others), _mm_setzero_si128());
-    return __builtin_expect(_mm_movemask_epi8(same) == 0xffff, 1);
-  }
-  template <PythonForm kForm>
-  __attribute__((always_inline)) bool WithRows(const PythonLayout& layout, const Kept* e) const {
-    while (e > &kept_[3]) {
-      if (e->row >= kWorthwhileRow) {
-        if (!RowIsAsKept<kForm>(e)) return false;
-        e -= e->row;
-      } else {
-        if (!FourAreAsKept<kForm>(layout, e)) return false;
-        e -= 4;
-      }
-    }
-    return AllAreAsKept<kForm>(layout, e);
-  }
+  __attribute__((noinline)) void MakeDigest(const Kept* e);
 #endif
-  // A shorter one is compared as quickly frame by frame.
-  static constexpr uint32_t kWorthwhileRow = 8;
-  // How many entries are a row from entry `at` outward, if it is known of the one further out.
-  uint16_t RowAt(const PythonLayout& layout, uint32_t at) const;
 
   // Entry by entry, from `e` outward.
   template <PythonForm kForm>
@@ -372,11 +357,14 @@ class PythonStack {
     }
     return true;
   }
+  // Whether all that is compared of the frame lies in chunk_.
+  bool IsInChunk(const PythonLayout& layout, uintptr_t frame) const;
   // The first of the entries [1, count] that differs, from the innermost outward; 0 if none does.
   uint32_t FirstDifference(const PythonLayout& layout, uint32_t count) const;
   void SetOuter(uintptr_t frame, NodeId node) {
     kept_[0].frame = frame;
     kept_[0].node = node;
+    kept_[0].run = kRoot;
   }
   void SetDepth(uint32_t depth) {
     none_.frame = 1;  // no frame has this address
@@ -384,12 +372,15 @@ class PythonStack {
   }
 
   Kept* innermost_;
-  uintptr_t chunk_;  // of the interpreter's stack, when rows were found
+  uintptr_t chunk_;  // of the interpreter's stack, when runs were found
   uint32_t epoch_;
   NodeId root_;
   alignas(16) Kept none_;  // what is innermost of an empty list
   // Behind one that stands for what lies further out than the outermost: no frame, or that of a list that is cut.
   alignas(16) Kept kept_[1 + kRoom];
+#ifdef __SSE2__
+  Digest digests_[1 + kRoom];
+#endif
   uint64_t marks_[1 + kRoom];
   uint64_t shapes_[1 + kRoom];
   PythonFrame fresh_[kRoom];
@@ -515,7 +506,7 @@ class PythonThread {
   template <PythonForm kForm>
   __attribute__((always_inline)) Usual FindDeep(const PythonRuntime& python, uint32_t epoch,
                                                 const PythonStack::Kept* rest) {
-    const PythonStack& stack = now_->stack;
+    PythonStack& stack = now_->stack;
     if (__builtin_expect(!stack.OuterAreSame<kForm>(python.layout, ChunkOf<kForm>(python.layout), rest), 0)) return {};
     const PythonStack::Kept* innermost = stack.innermost();
     if (PythonStack::InstructionOf<kForm>(python.layout, innermost->frame) != innermost->instruction) {

@@ -420,18 +420,6 @@ class Tracer {
   void* OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
                           const PythonStack::Kept* rest);
   template <PythonForm kForm>
-  void* OnPythonAllocDeepAnywhere(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
-                                  const PythonStack::Kept* rest);
-  template <PythonForm kForm>
-  void* OnPythonAllocDeepByAvx(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
-                               const PythonStack::Kept* rest);
-  template <PythonForm kForm>
-  void* OnPythonAllocDeepByAvx512(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
-                                  const PythonStack::Kept* rest);
-  template <PythonForm kForm>
-  void* OnPythonAllocDeepInline(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
-                                const PythonStack::Kept* rest);
-  template <PythonForm kForm>
   void* OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* RecordPythonAtNativeStack(ThreadState* state, void* block, size_t bytes,
                                                             const HookFrame* hook);
