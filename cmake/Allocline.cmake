@@ -7,9 +7,10 @@
 # A test has one or more labels, and each label LABEL a target LABEL_tests that builds all tests carrying it:
 #   unit        (the default) parts by themselves: run again under the address sanitizer
 #   concurrent  many threads on one part: run again under the thread sanitizer
+#   statistics  many random numbers through a small part, which sanitizers slow down and see nothing new in
 #   e2e         whole programs under the tracer: only in the release build
 # Tests of two kinds in one binary take both labels: LABELS unit concurrent.
-foreach(label unit concurrent e2e)
+foreach(label unit concurrent statistics e2e)
   add_custom_target(${label}_tests)
 endforeach()
 
@@ -39,6 +40,8 @@ if(ALLOCLINE_TESTS)
   target_link_libraries(test_prelude PRIVATE GTest::gmock GTest::gtest_main)
 endif()
 
+find_program(ALLOCLINE_LLD ld.lld)  # a test links in a third of the time
+mark_as_advanced(ALLOCLINE_LLD)
 function(allocline_test name)
   cmake_parse_arguments(ARG "SERIAL;OPTIMIZED" "TIMEOUT" "SRCS;DEPS;LABELS" ${ARGN})
   add_executable(${name} ${ARG_SRCS})
@@ -49,7 +52,7 @@ function(allocline_test name)
   endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   target_compile_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS})
-  target_link_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS})
+  target_link_options(${name} PRIVATE ${ALLOCLINE_SANITIZE_FLAGS} $<$<BOOL:${ALLOCLINE_LLD}>:-fuse-ld=lld>)
   target_link_libraries(${name} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)

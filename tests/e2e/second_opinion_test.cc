@@ -132,14 +132,6 @@ TEST(SecondOpinion, AParserOf50MegabytesOfJson) {
   EXPECT_EQ(agreement.processes, 1);
 }
 
-TEST(SecondOpinion, TheCompilerOnManyHeaders) {
-  NEEDS("g++");
-  const std::string source = SourceDir() + "/bench/end_to_end/programs/header_heavy.cc";
-  Agreement agreement = RunWithSecondOpinions({.argv = {"g++", "-std=c++20", "-O2", "-c", "-o", "/dev/null", source}});
-  EXPECT_GT(agreement.stacks, 4'800'000);
-  EXPECT_GE(agreement.processes, 3);  // the driver, cc1plus, the assembler
-}
-
 TEST(SecondOpinion, Sqlite3WithMoreThanFiveMillionAllocations) {
   NEEDS("sqlite3");
   Agreement agreement = RunWithSecondOpinions({.argv = {"sqlite3", ":memory:"}, .input = kSqliteScript});

@@ -151,7 +151,7 @@ TEST_F(SiteTableTest, AChildTakesOverNoNodeWhoseCodeItDoesNotHave) {
 
 TEST_F(SiteTableTest, ThreadsThatMeetTheSameContextsWhileTheTableGrowsAgreeOnThem) {
   constexpr int kThreads = 4;
-  constexpr Frame kPaths = 40'000;
+  constexpr Frame kPaths = 12'000;
   std::vector<std::vector<SiteId>> found(kThreads);
   {
     std::vector<std::jthread> threads;
@@ -168,7 +168,7 @@ TEST_F(SiteTableTest, ThreadsThatMeetTheSameContextsWhileTheTableGrowsAgreeOnThe
     }
   }
   for (int i = 1; i < kThreads; ++i) ASSERT_EQ(found[static_cast<size_t>(i)], found[0]);
-  // Different stacks have different sites: 40,000 paths of four levels of 16 frames.
+  // Different stacks have different sites: so many paths of four levels of 16 frames.
   const std::set<SiteId> distinct(found[0].begin(), found[0].end());
   EXPECT_EQ(distinct.size(), kPaths);
 }
