@@ -57,9 +57,26 @@ inline __attribute__((always_inline)) void* Tracer::OnPythonAlloc(ThreadState* s
 template <PythonForm kForm>
 __attribute__((noinline)) void* Tracer::OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes,
                                                           const HookFrame* hook, const PythonStack::Kept* rest) {
-  const PythonThread::Usual usual = state->python->FindDeep<kForm>(g_python, codes_.epoch(), rest);
+  PythonThread& python = *state->python;
+  const uintptr_t chunk = python.ChunkOf<kForm>(g_python.layout);
+  const PythonStack::Outer outer = python.stack().CompareOuter<kForm>(g_python.layout, chunk, rest);
+  if (__builtin_expect(outer == PythonStack::Outer::kUnknown, 0)) {
+    return OnPythonAllocDeepAnew<kForm>(state, block, bytes, hook, rest);
+  }
+  if (__builtin_expect(outer == PythonStack::Outer::kOther, 0)) {
+    return OnPythonAllocOtherStack(state, block, bytes, hook);
+  }
+  const PythonThread::Usual usual = python.FindDeep<kForm>(g_python, codes_.epoch());
   if (__builtin_expect(usual.counter == nullptr, 0)) return OnPythonAllocOtherStack(state, block, bytes, hook);
   return RecordPython(state, usual.counter, usual.site, block, bytes);
+}
+
+// A function of its own: one that calls nothing but as its last deed needs few registers.
+template <PythonForm kForm>
+__attribute__((noinline)) void* Tracer::OnPythonAllocDeepAnew(ThreadState* state, void* block, size_t bytes,
+                                                              const HookFrame* hook, const PythonStack::Kept* rest) {
+  state->python->stack().MakeDigests(rest);
+  return OnPythonAllocDeep<kForm>(state, block, bytes, hook, rest);
 }
 
 // For a stack whose innermost frame has gone on to another instruction. A function of its own: it uses more registers.

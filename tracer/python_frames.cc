@@ -11,6 +11,8 @@ namespace {
 constexpr uint8_t kOwnedByGenerator = 1;
 // The interpreter's stack comes in chunks of that size: DATA_STACK_CHUNK_SIZE. One for a huge frame may be larger.
 constexpr uintptr_t kChunkBytes = 16 << 10;
+constexpr uintptr_t kSmallestFrame = 72;
+static_assert(kChunkBytes / kSmallestFrame < PythonStack::kRoot, "a run is counted in a byte");
 // Of a chunk (_PyStackChunk): its size.
 constexpr uint16_t kChunkSize = 8;
 // To find where a new list joins the last one, so many of its entries are looked at.
@@ -21,6 +23,15 @@ constexpr uint32_t kMuch = 8;
 template <typename T>
 T Read(uintptr_t object, uint16_t offset) {
   return *reinterpret_cast<const volatile T*>(object + offset);
+}
+
+// Whether this machine has what DigestOf() takes.
+bool MakesDigests() {
+#ifdef __SSE2__
+  return __builtin_cpu_supports("aes") && __builtin_cpu_supports("avx");
+#else
+  return false;
+#endif
 }
 
 // Since 3.14 the lowest bits of a reference say how it is counted.
@@ -40,18 +51,23 @@ uint32_t PythonStack::FirstDifference(const PythonLayout& layout, uint32_t count
 
 inline bool PythonStack::IsInChunk(const PythonLayout& layout, uintptr_t frame) const {
   const uintptr_t read = std::max(layout.previous, layout.instruction) + 8u;
-  return chunk_ != 0 && frame - chunk_ <= kChunkBytes - read;
+  return chunk_ != 0 && MakesDigests() && frame - chunk_ <= kChunkBytes - read;
 }
 
+void PythonStack::MakeDigests(const Kept* e) {
 #ifdef __SSE2__
-void PythonStack::MakeDigest(const Kept* e) {
-  const auto at = e - &kept_[0];
-  digests_[at] = DigestOf(e, [](__m128i* lane, const Kept* entry) {
-    MixIn(lane, _mm_load_si128(reinterpret_cast<const __m128i*>(entry)));
-  });
-  kept_[at].has_digest = true;
-}
+  for (uint32_t at = static_cast<uint32_t>(e - &kept_[0]); kept_[at].run != kRoot;) {
+    Kept& entry = kept_[at];
+    if (entry.run < kWorthwhileRun) {
+      --at;
+      continue;
+    }
+    digests_[at] = DigestOf<WordsAsKept>(&entry);
+    entry.has_digest = true;
+    at -= entry.run;
+  }
 #endif
+}
 
 PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch) {
   if (epoch_ != epoch) {
@@ -107,8 +123,12 @@ PythonStack::Taken PythonStack::Take(const PythonLayout& layout, uintptr_t chunk
   chunk_ = chunk;
   for (uint32_t at = first; at <= kept + fresh; ++at) {
     Kept& entry = kept_[at];
-    const uint16_t outer = at == 1 ? 0 : kept_[at - 1].run;
-    entry.run = IsInChunk(layout, entry.frame) ? static_cast<uint16_t>(outer + 1) : 0;
+    const Kept& outer = kept_[at - 1];
+    const bool is_in_chunk = IsInChunk(layout, entry.frame);
+    const bool goes_on = is_in_chunk && at > 1 && outer.run > 0;
+    const bool is_even = goes_on && entry.frame - entry.outer == outer.frame - outer.outer;
+    entry.run = static_cast<uint8_t>(goes_on ? outer.run + 1 : is_in_chunk);
+    entry.row = static_cast<uint8_t>(is_even ? outer.row + 1 : is_in_chunk);
     entry.has_digest = false;
   }
   SetDepth(kept + fresh);

@@ -109,15 +109,16 @@ class PythonStack {
     uint64_t instruction;  // behind `outer`, as in a frame of 3.11
     uintptr_t frame;
     NodeId node;
-    uint16_t run;  // so many entries, this one and those further out, lie in chunk_; or kRoot
     FrameKind kind;
-    bool has_digest;  // digests_ has that of those entries
+    uint8_t run;      // so many entries, this one and those further out, lie in chunk_; or kRoot
+    uint8_t row;      // so many of them lie equally far apart
+    bool has_digest;  // digests_ has that of the run
   };
   static_assert(sizeof(Kept) == 32);
-  static constexpr uint16_t kRoot = 0xffff;  // of what is in front of the outermost
+  static constexpr uint8_t kRoot = 0xff;  // of what is in front of the outermost
 
   // Whether the list that begins at `top` is the last one again, but perhaps for the instruction of the innermost
-  // frame, which then is `*instruction`. Of a deep one not all may have been compared: OuterAreSame(*rest) says whether
+  // frame, which then is `*instruction`. Of a deep one not all may have been compared: CompareOuter(*rest) says whether
   // the others are. Else that is null.
   template <PythonForm kForm>
   __attribute__((always_inline)) bool InnerAreSame(const PythonLayout& layout, uintptr_t top, uint32_t epoch,
@@ -143,51 +144,32 @@ class PythonStack {
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
                                uint64_t* instruction) {
     const Kept* rest = nullptr;
-    return InnerAreSame<kForm>(layout, top, epoch, instruction, &rest) &&
-           (rest == nullptr || OuterAreSame<kForm>(layout, chunk, rest));
+    if (!InnerAreSame<kForm>(layout, top, epoch, instruction, &rest)) return false;
+    if (rest == nullptr) return true;
+    Outer outer = CompareOuter<kForm>(layout, chunk, rest);
+    if (outer == Outer::kUnknown) {
+      MakeDigests(rest);
+      outer = CompareOuter<kForm>(layout, chunk, rest);
+    }
+    return outer == Outer::kSame;
   }
   // Whether the entries from `e` outward are as they were, if those further in are. `chunk`: that of the interpreter's
-  // stack which the thread is on, see Take().
+  // stack which the thread is on, see Take(). kUnknown: MakeDigests() first.
+  enum class Outer : uint8_t { kSame, kOther, kUnknown };
   template <PythonForm kForm>
-  __attribute__((always_inline)) bool OuterAreSame(const PythonLayout& layout, uintptr_t chunk, const Kept* e) {
-    if (__builtin_expect(chunk != chunk_, 0)) return false;
+  __attribute__((always_inline)) Outer CompareOuter(const PythonLayout& layout, uintptr_t chunk, const Kept* e) const {
+    if (__builtin_expect(chunk != chunk_, 0)) return Outer::kOther;
 #ifdef __SSE2__
-    if (HasDigests<kForm>()) return OuterHaveSameDigests<kForm>(layout, e);
+    if (HasPairs<kForm>()) return CompareRuns<kForm>(layout, e);
 #endif
-    return OuterAreSameOneByOne<kForm>(layout, e);
-  }
-  template <PythonForm kForm>
-  __attribute__((always_inline)) bool OuterAreSameOneByOne(const PythonLayout& layout, const Kept* e) const {
     while (e > &kept_[3]) {
-      if (!FourAreAsKept<kForm>(layout, e)) return false;
+      if (!FourAreAsKept<kForm>(layout, e)) return Outer::kOther;
       e -= 4;
     }
-    return AllAreAsKept<kForm>(layout, e);
+    return AllAreAsKept<kForm>(layout, e) ? Outer::kSame : Outer::kOther;
   }
-#ifdef __SSE2__
-  // Whether this machine makes digests, of frames of that version.
-  template <PythonForm kForm>
-  __attribute__((always_inline)) static bool HasDigests() {
-    return (kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12) && __builtin_cpu_supports("aes") &&
-           __builtin_cpu_supports("avx");
-  }
-  template <PythonForm kForm>
-  __attribute__((always_inline)) bool OuterHaveSameDigests(const PythonLayout& layout, const Kept* e) {
-    while (true) {
-      while (e->run < kWorthwhileRun) {
-        if (!IsAsKept<kForm>(layout, e)) return false;
-        --e;
-      }
-      if (e->run == kRoot) return true;
-      if (__builtin_expect(!e->has_digest, 0)) MakeDigest(e);
-      const Digest now = DigestOf(
-          e,
-          [](__m128i * lane, const Kept* entry) __attribute__((always_inline)) { MixIn<kForm>(lane, entry->frame); });
-      if (!now.Is(digests_[e - &kept_[0]])) return false;
-      e -= e->run;
-    }
-  }
-#endif
+  // For all entries from `e` outward.
+  void MakeDigests(const Kept* e);
   // The same for whatever version.
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
                                uint64_t* instruction) {
@@ -313,40 +295,93 @@ class PythonStack {
     __attribute__((always_inline)) bool Is(const Digest& other) const {
       const __m128i ab = _mm_or_si128(_mm_xor_si128(a, other.a), _mm_xor_si128(b, other.b));
       const __m128i cd = _mm_or_si128(_mm_xor_si128(c, other.c), _mm_xor_si128(d, other.d));
-      return AreEqual(_mm_or_si128(ab, cd), _mm_setzero_si128());
+      bool nothing_differs = false;
+      asm("vptest %1, %1" : "=@ccz"(nothing_differs) : "x"(_mm_or_si128(ab, cd)));
+      return __builtin_expect(nothing_differs, 1);
     }
   };
-  template <typename Mix>
-  __attribute__((always_inline)) static Digest DigestOf(const Kept* e, Mix mix) {
+  // `Words` says where those of an entry are: as they were kept, or as they are. Frames of a recursion lie equally far
+  // apart: their addresses need not be loaded.
+  template <typename Words>
+  __attribute__((always_inline)) static Digest DigestOf(const Kept* e) {
     const Kept* const end = e - e->run;
-    __m128i a = _mm_setzero_si128(), b = a, c = a, d = a;
-    for (; e - end >= 8; e -= 8) {
-      mix(&a, e), mix(&b, e - 1), mix(&c, e - 2), mix(&d, e - 3);
-      mix(&a, e - 4), mix(&b, e - 5), mix(&c, e - 6), mix(&d, e - 7);
+    __m128i a = Words::Of(e), b = Words::Of(e - 1), c = Words::Of(e - 2), d = Words::Of(e - 3);
+    const auto mix_four = [&](const Kept* at, uintptr_t first, uintptr_t second, uintptr_t third, uintptr_t fourth)
+        __attribute__((always_inline)) {
+      Words::MixIn(&a, at, first), Words::MixIn(&b, at - 1, second);
+      Words::MixIn(&c, at - 2, third), Words::MixIn(&d, at - 3, fourth);
+    };
+    e -= 4;
+    if (e->row >= 8) {
+      uintptr_t frame = e->frame;
+      const uintptr_t one = e->outer - frame;
+      uintptr_t three = 3 * one;
+      asm("" : "+r"(three));  // else the compiler adds up each address
+      const Kept* const last = e - e->row / 8u * 8u;
+      do {
+        mix_four(e, frame, frame + one, frame + 2 * one, frame + three);
+        frame += 4 * one;
+        mix_four(e - 4, frame, frame + one, frame + 2 * one, frame + three);
+        frame += 4 * one;
+        e -= 8;
+      } while (e != last);
     }
-    if (e - end >= 4) {
-      mix(&a, e), mix(&b, e - 1), mix(&c, e - 2), mix(&d, e - 3);
-      e -= 4;
-    }
-    for (; e != end; --e) mix(&a, e);
+    for (; e > end + 3; e -= 4) mix_four(e, e->frame, e[-1].frame, e[-2].frame, e[-3].frame);
+    for (; e != end; --e) Words::MixIn(&a, e, e->frame);
     return {a, b, c, d};
   }
-  // By hand, so that only what asks HasDigests() need be compiled for machines that have it.
-  __attribute__((always_inline)) static void MixIn(__m128i* digest, __m128i words) {
-    asm("vaesenc %1, %0, %0" : "+x"(*digest) : "x"(words));
+  // By hand, so that what is not asked to make digests need not be compiled for machines that can.
+  __attribute__((always_inline)) static void Mix(__m128i* lane, __m128i words) {
+    asm("vaesenc %1, %0, %0" : "+x"(*lane) : "x"(words));
+  }
+  struct WordsAsKept {
+    static __m128i Of(const Kept* e) { return _mm_load_si128(reinterpret_cast<const __m128i*>(e)); }
+    static void MixIn(__m128i* lane, const Kept* e, uintptr_t) { Mix(lane, Of(e)); }
+  };
+  template <PythonForm kForm>
+  struct WordsNow {
+    static constexpr bool kSideBySide = PreviousIn<kForm>({}) + 8 == InstructionIn<kForm>({});
+    __attribute__((always_inline)) static const __m128i_u& Previous(uintptr_t frame) {
+      return *reinterpret_cast<const __m128i_u*>(frame + PreviousIn<kForm>({}));
+    }
+    __attribute__((always_inline)) static __m128i At(uintptr_t frame) {
+      if (kSideBySide) return Previous(frame);
+      const auto* instruction = reinterpret_cast<const __m64*>(frame + InstructionIn<kForm>({}));
+      return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(&Previous(frame))), instruction));
+    }
+    __attribute__((always_inline)) static __m128i Of(const Kept* e) { return At(e->frame); }
+    __attribute__((always_inline)) static void MixIn(__m128i* lane, const Kept*, uintptr_t frame) {
+      if (kSideBySide) {
+        asm("vaesenc %1, %0, %0" : "+x"(*lane) : "m"(Previous(frame)));
+      } else {
+        Mix(lane, At(frame));
+      }
+    }
+  };
+  // digests_[e - kept_], of which the compiler makes six instructions.
+  __attribute__((always_inline)) const Digest& DigestAt(const Kept* e) const {
+    static_assert(sizeof(Digest) == 2 * sizeof(Kept));
+    const uintptr_t offset = reinterpret_cast<uintptr_t>(e) - reinterpret_cast<uintptr_t>(kept_);
+    return *reinterpret_cast<const Digest*>(reinterpret_cast<uintptr_t>(digests_) + 2 * offset);
+  }
+  // Whether both words that are compared of a frame are words of addresses, as digests are made of.
+  template <PythonForm kForm>
+  static constexpr bool HasPairs() {
+    return kForm == PythonForm::k3_11 || kForm == PythonForm::k3_12;
   }
   template <PythonForm kForm>
-  __attribute__((always_inline)) static void MixIn(__m128i* digest, uintptr_t frame) {
-    const auto* previous = reinterpret_cast<const __m128i_u*>(frame + PreviousIn<kForm>({}));
-    const auto* instruction = reinterpret_cast<const __m64*>(frame + InstructionIn<kForm>({}));
-    if (PreviousIn<kForm>({}) + 8 == InstructionIn<kForm>({})) {
-      asm("vaesenc %1, %0, %0" : "+x"(*digest) : "m"(*previous));
-    } else {
-      const __m128i low = _mm_loadl_epi64(previous);
-      MixIn(digest, _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(low), instruction)));
+  __attribute__((always_inline)) Outer CompareRuns(const PythonLayout& layout, const Kept* e) const {
+    while (true) {
+      while (e->run < kWorthwhileRun) {
+        if (!IsAsKept<kForm>(layout, e)) return Outer::kOther;
+        --e;
+      }
+      if (e->run == kRoot) return Outer::kSame;
+      if (__builtin_expect(!e->has_digest, 0)) return Outer::kUnknown;
+      if (!DigestOf<WordsNow<kForm>>(e).Is(DigestAt(e))) return Outer::kOther;
+      e -= e->run;
     }
   }
-  __attribute__((noinline)) void MakeDigest(const Kept* e);
 #endif
 
   // Entry by entry, from `e` outward.
@@ -491,7 +526,8 @@ class PythonThread {
     SiteId site;
   };
   enum class Likeness { kOther, kSame, kSameButForInstruction, kDeep };
-  // How the list is like the last one. The third case is for FindByMemo(), the last for FindDeep(*rest).
+  // How the list is like the last one. The third case is for FindByMemo(), the last for CompareOuter(*rest) and then
+  // FindDeep().
   template <PythonForm kForm>
   __attribute__((always_inline)) Likeness Compare(const PythonRuntime& python, uint32_t epoch, Usual* found,
                                                   const PythonStack::Kept** rest) {
@@ -503,12 +539,10 @@ class PythonThread {
     *found = {now_->interned.counter, now_->interned.site};
     return __builtin_expect(found->counter != nullptr, 1) ? Likeness::kSame : Likeness::kOther;
   }
+  // Whose outer entries are the same.
   template <PythonForm kForm>
-  __attribute__((always_inline)) Usual FindDeep(const PythonRuntime& python, uint32_t epoch,
-                                                const PythonStack::Kept* rest) {
-    PythonStack& stack = now_->stack;
-    if (__builtin_expect(!stack.OuterAreSame<kForm>(python.layout, ChunkOf<kForm>(python.layout), rest), 0)) return {};
-    const PythonStack::Kept* innermost = stack.innermost();
+  __attribute__((always_inline)) Usual FindDeep(const PythonRuntime& python, uint32_t epoch) {
+    const PythonStack::Kept* innermost = now_->stack.innermost();
     if (PythonStack::InstructionOf<kForm>(python.layout, innermost->frame) != innermost->instruction) {
       return FindByMemo<kForm>(python, epoch);
     }

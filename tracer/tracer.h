@@ -420,6 +420,9 @@ class Tracer {
   void* OnPythonAllocDeep(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
                           const PythonStack::Kept* rest);
   template <PythonForm kForm>
+  void* OnPythonAllocDeepAnew(ThreadState* state, void* block, size_t bytes, const HookFrame* hook,
+                              const PythonStack::Kept* rest);
+  template <PythonForm kForm>
   void* OnPythonAllocGoneOn(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   __attribute__((noinline)) void* RecordPythonAtNativeStack(ThreadState* state, void* block, size_t bytes,
                                                             const HookFrame* hook);
