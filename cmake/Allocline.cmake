@@ -21,6 +21,9 @@ function(allocline_library name)
   if(ALLOCLINE_UNITY AND NOT name MATCHES "^tracer")  # the tracer is compiled as it is in the library that is preloaded
     set_target_properties(${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 20)
   endif()
+  if(ALLOCLINE_SANITIZE AND name MATCHES "^(cli|report)$")  # most of the code, and none that a test waits for
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   # Four of them are installed (Install.cmake): there a file name says whose library it is.
   set_target_properties(${name} PROPERTIES OUTPUT_NAME allocline_${name})
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
