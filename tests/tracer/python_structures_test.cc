@@ -399,6 +399,11 @@ class Frames {
       }
     }
   }
+  // All pages from that address to the one that frame i begins on.
+  void UnmapFrom(uintptr_t address, size_t i) const {
+    const uintptr_t first = (address + kPage - 1) & ~(kPage - 1);
+    for (uintptr_t page = first; page < PagesOf(frames_[i])[0]; page += kPage) Map(page, PROT_NONE);
+  }
   void MapOutside(size_t i) const {
     for (size_t k = 0; k < i; ++k) {
       for (const uintptr_t page : PagesOf(frames_[k])) Map(page, PROT_READ | PROT_WRITE);
@@ -670,6 +675,26 @@ TEST_P(PythonStackTest, WhatLiesOutsideOfTheChunkIsNotReadBeforeItIsKnownToBeOfT
       }
     }
   }
+}
+
+// A frame that lies further behind a chunk's beginning may be a generator's, and those it led to elsewhere.
+TEST_P(PythonStackTest, OfAChunkNoMoreIsReadAtOnceThanTheSmallestHas) {
+  constexpr uintptr_t kSmallestChunk = 16 << 10;
+  Frames frames(GetParam(), 1024);
+  Frames others(GetParam());
+  others.Push(1, 2);
+  for (uint64_t i = 0; i < 60; ++i) frames.Push(1, 2);
+  chunk_ = frames.ChunkBehind(0);
+  Take(frames);
+  ASSERT_TRUE(IsSame(frames));
+  for (const size_t i : {20u, 30u, 58u}) {
+    frames.CallFrom(i, others.top());
+    frames.UnmapFrom(chunk_ + kSmallestChunk, i);
+    EXPECT_FALSE(IsSame(frames)) << i;
+    frames.MapOutside(i);
+    frames.CallFrom(i, frames.frame(i - 1));
+  }
+  EXPECT_TRUE(IsSame(frames));
 }
 
 TEST_P(PythonStackTest, OnAnotherChunkRunsAreFoundAnew) {
