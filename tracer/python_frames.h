@@ -284,12 +284,12 @@ class PythonStack {
   // mix is a round of AES without a key (FIPS 197, 5.1), then the words by exclusive or.
   //
   // A round is a bijection, so what differs in one frame of a lane is always seen. Where two frames of a lane differ,
-  // the outer one's words would have to differ by just what the first difference has become. Say that both differ by
-  // their instruction only and by less than 64 KiB, as frames of one code do. Of those two bytes one round makes four
-  // or eight, a second at least twelve, and one of the four that are zero in any two addresses is among them: they do
-  // not cancel. (The exception: a difference below 256 bytes and, in the next frame of the lane, one of 127 patterns
-  // beyond 16 MiB.) All else is the chance that two words of 128 bits are equal. Lanes that are mixed into each other
-  // would not do: of two equal differences in two of them, each a round old, one pair in 127 cancels.
+  // the outer one's words would have to differ by just what the first difference has become. The low four bytes of an
+  // instruction are a column of the state, and a round spreads each to a column of its own. So a difference stays in
+  // such a column only where the lowest byte alone differed, and then all four bytes of the next instruction must
+  // differ, in one of 127 patterns: code that lies beyond 16 MiB, by a chance of 2^-32 at worst. After two rounds no
+  // column is without a difference, and two addresses have zeros in two of them. (Lanes that are mixed into each other
+  // would not do: of two equal differences in two of them, each a round old, one pair in 127 cancels.)
   struct Digest {
     __m128i a, b, c, d;
     __attribute__((always_inline)) bool Is(const Digest& other) const {
@@ -341,18 +341,18 @@ class PythonStack {
   template <PythonForm kForm>
   struct WordsNow {
     static constexpr bool kSideBySide = PreviousIn<kForm>({}) + 8 == InstructionIn<kForm>({});
-    __attribute__((always_inline)) static const __m128i_u& Previous(uintptr_t frame) {
-      return *reinterpret_cast<const __m128i_u*>(frame + PreviousIn<kForm>({}));
+    __attribute__((always_inline)) static const __m128i* Previous(uintptr_t frame) {
+      return reinterpret_cast<const __m128i*>(frame + PreviousIn<kForm>({}));  // not aligned
     }
     __attribute__((always_inline)) static __m128i At(uintptr_t frame) {
-      if (kSideBySide) return Previous(frame);
+      if (kSideBySide) return _mm_loadu_si128(Previous(frame));
       const auto* instruction = reinterpret_cast<const __m64*>(frame + InstructionIn<kForm>({}));
-      return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(&Previous(frame))), instruction));
+      return _mm_castps_si128(_mm_loadh_pi(_mm_castsi128_ps(_mm_loadl_epi64(Previous(frame))), instruction));
     }
     __attribute__((always_inline)) static __m128i Of(const Kept* e) { return At(e->frame); }
     __attribute__((always_inline)) static void MixIn(__m128i* lane, const Kept*, uintptr_t frame) {
       if (kSideBySide) {
-        asm("vaesenc %1, %0, %0" : "+x"(*lane) : "m"(Previous(frame)));
+        asm("vaesenc %1, %0, %0" : "+x"(*lane) : "m"(*reinterpret_cast<const __m128i_u*>(Previous(frame))));
       } else {
         Mix(lane, At(frame));
       }

@@ -745,14 +745,24 @@ TEST_P(PythonStackTest, WhicheverFramesOfAChunkWentOnIsSeen) {
   EXPECT_TRUE(IsSame(frames));
 }
 
-TEST_P(PythonStackTest, AStackThatIsTheOldOneAgainIsKnownByItsOldDigest) {
+TEST_P(PythonStackTest, ADigestIsThatOfTheStackHoweverOftenItGrewAndShrank) {
   Frames frames(GetParam(), 144);
   for (uint64_t i = 0; i < 60; ++i) frames.Push(1, 2);
   chunk_ = frames.ChunkBehind(0);
-  for (int round = 0; round < 3; ++round) {
+  for (int round = 0; round < 6; ++round) {
     for (size_t depth = 60; depth > 30; --depth) {
       Take(frames);
       ASSERT_TRUE(IsSame(frames));
+      frames.GoOn(depth - 1, 4);  // as an event does that finds only the innermost frame gone on
+      stack_->GoOn(4, kRootNode);
+      frames.Push(1, 2);
+      Take(frames);
+      ASSERT_TRUE(IsSame(frames));
+      frames.GoOn(depth - 1, 2);
+      ASSERT_FALSE(IsSame(frames)) << depth;
+      frames.GoOn(depth - 1, 4);
+      frames.Pop();
+      Take(frames);
       frames.GoOn(10, 6);
       ASSERT_FALSE(IsSame(frames)) << depth;
       frames.GoOn(10, 2);
