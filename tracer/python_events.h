@@ -110,20 +110,19 @@ inline __attribute__((always_inline)) bool Tracer::TakeUsualPython(ThreadState* 
   return true;
 }
 
-inline __attribute__((always_inline)) void Tracer::ChargeUsualPython(ThreadState* state,
+inline __attribute__((always_inline)) bool Tracer::ChargeUsualPython(ThreadState* state,
                                                                      const UsualPythonBlock& taken) {
   AddOwned(taken.counter->freed_bytes, taken.block.bytes);
   AddOwned(taken.counter->freed_blocks, 1);
   format::ThreadRecord& record = *state->record;
   AddOwned(reinterpret_cast<uint64_t&>(record.python_small_bytes), ~taken.block.bytes + 1);
-  if (__builtin_expect(SubtractPending(record, taken.block.bytes), 0)) Flush(state);
+  return SubtractPending(record, taken.block.bytes);
 }
 
-inline __attribute__((always_inline)) bool Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
+inline __attribute__((always_inline)) Tracer::Freed Tracer::OnUsualPythonFree(ThreadState* state, void* block) {
   UsualPythonBlock taken;
-  if (!TakeUsualPython(state, block, &taken)) return false;
-  ChargeUsualPython(state, taken);
-  return true;
+  if (!TakeUsualPython(state, block, &taken)) return Freed::kOther;
+  return __builtin_expect(ChargeUsualPython(state, taken), 0) ? Freed::kPublish : Freed::kDone;
 }
 
 }  // namespace allocline

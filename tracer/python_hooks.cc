@@ -8,40 +8,30 @@
 #include "tracer/elf_exports.h"
 #include "tracer/loaded_object.h"
 #include "tracer/python_events.h"
+#include "tracer/python_next.h"
 #include "tracer/tracer.h"
 
 #define HOOK_FRAME static_cast<const HookFrame*>(__builtin_frame_address(0))
 
 namespace allocline {
+
+// With g_python and what is usual of g_tracer it is of one page.
+[[gnu::section(".data")]] PythonAllocator g_next_python[kPythonDomains][kPythonLayers];
+void (*g_get_python_allocator)(int domain, PythonAllocator*);
+
 namespace {
 
-// PyMemAllocatorEx and PyObjectArenaAllocator.
-struct Allocator {
-  void* context;
-  void* (*malloc)(void* context, size_t bytes);
-  void* (*calloc)(void* context, size_t count, size_t bytes_each);
-  void* (*realloc)(void* context, void* block, size_t bytes);
-  void (*free)(void* context, void* block);
-};
+// PyObjectArenaAllocator.
 struct ArenaAllocator {
   void* context;
   void* (*alloc)(void* context, size_t bytes);
   void (*free)(void* context, void* arena, size_t bytes);
 };
 
-// PyMemAllocatorDomain.
-enum Domain : int { kRaw = 0, kMem = 1, kObj = 2 };
-constexpr int kDomains = 3;
-// How often we can be in one domain: once more for each allocator that a program puts on top of us and that keeps us
-// for some blocks, or to free those from before.
-constexpr int kLayers = 3;
-
-Allocator g_next[kDomains][kLayers];
-int g_layers[kDomains];  // so many of them may be in use
+int g_layers[kPythonDomains];  // so many of them may be in use
 ArenaAllocator g_next_arenas;
 struct {
-  void (*get_allocator)(int domain, Allocator*);
-  void (*set_allocator)(int domain, const Allocator*);
+  void (*set_allocator)(int domain, const PythonAllocator*);
   void (*get_arenas)(ArenaAllocator*);
   void (*set_arenas)(const ArenaAllocator*);
   int (*add_pending_call)(int (*)(void*), void*);
@@ -96,7 +86,7 @@ inline __attribute__((always_inline)) void* Allocate(size_t bytes, Call call) {
 
 template <int kDomain, PythonForm kForm, int kLayer>
 struct Hooks {
-  static const Allocator& next() { return g_next[kDomain][kLayer]; }
+  static const PythonAllocator& next() { return g_next_python[kDomain][kLayer]; }
 
   static void* Malloc(void*, size_t bytes) {
     return Noted(Allocate<kDomain, kForm, kLayer, kDomain != kRaw>(
@@ -128,7 +118,7 @@ struct Hooks {
         Tracer::EnterPython(state, HOOK_FRAME);
         void* block = call();
         if (__builtin_expect(block != nullptr, 1)) {
-          g_tracer.ChargeUsualPython(state, taken);
+          if (__builtin_expect(g_tracer.ChargeUsualPython(state, taken), 0)) g_tracer.PublishShare();
         } else {
           Tracer::PutBackUsualPython(taken);
         }
@@ -151,33 +141,17 @@ struct Hooks {
     if (event == PythonEvent::kSampled) g_tracer.OnSampledPythonAlloc(state, block, HOOK_FRAME);
     return block;
   }
-
-  static void Free(void*, void* block) {
-    ThreadState* state = Tracer::this_thread;
-    const bool ends = kDomain == kRaw && g_tracer.OnRawPythonFree();
-    // Blocks of RAW are never pymalloc's.
-    if (kDomain == kRaw || __builtin_expect(state == nullptr || !g_tracer.OnUsualPythonFree(state, block), 0)) {
-      g_tracer.OnPythonFree(block);
-    }
-    if (kLayer > 0 && ends) {
-      // What we stand on top of may have been taken out meanwhile, and us with it: tracemalloc, whose lock is then
-      // gone.
-      Allocator present{};
-      g_api.get_allocator(kDomain, &present);
-      if (present.malloc != &Malloc) return present.free(present.context, block);
-    }
-    next().free(next().context, block);
-  }
 };
 
 template <int kDomain, PythonForm kForm, int kLayer = 0>
-void SetLayer(int layer, const Allocator& present) {
-  if constexpr (kLayer < kLayers) {
+void SetLayer(int layer, const PythonAllocator& present) {
+  if constexpr (kLayer < kPythonLayers) {
     if (layer != kLayer) return SetLayer<kDomain, kForm, kLayer + 1>(layer, present);
     using Ours = Hooks<kDomain, kForm, kLayer>;
     if (present.malloc == &Ours::Malloc) return;  // certainly there
-    g_next[kDomain][kLayer] = present;
-    const Allocator ours = {present.context, &Ours::Malloc, &Ours::Calloc, &Ours::Realloc, &Ours::Free};
+    g_next_python[kDomain][kLayer] = present;
+    const PythonAllocator ours = {present.context, &Ours::Malloc, &Ours::Calloc, &Ours::Realloc,
+                                  &FreePython<kDomain, kLayer>};
     g_api.set_allocator(kDomain, &ours);
   }
 }
@@ -188,20 +162,20 @@ bool IsIn(const link_map* map, const void* function) {
 }
 
 // Python's own allocators do not call us, but for tracemalloc's, whom we are not asked to wrap while they do.
-bool IsPythons(const Allocator& allocator) {
+bool IsPythons(const PythonAllocator& allocator) {
   return IsIn(g_python.object, reinterpret_cast<const void*>(allocator.malloc));
 }
 
 // On top of what is there, with functions that it does not call. Should no more of those be left, we stay out.
 template <int kDomain, PythonForm kForm>
 void WrapBy() {
-  Allocator present{};
-  g_api.get_allocator(kDomain, &present);
+  PythonAllocator present{};
+  g_get_python_allocator(kDomain, &present);
   int layer = g_layers[kDomain];
   if (IsPythons(present)) {
-    for (layer = 0; layer < g_layers[kDomain] && g_next[kDomain][layer].malloc != present.malloc;) ++layer;
+    for (layer = 0; layer < g_layers[kDomain] && g_next_python[kDomain][layer].malloc != present.malloc;) ++layer;
   }
-  if (layer == kLayers) return;
+  if (layer == kPythonLayers) return;
   if (layer == g_layers[kDomain]) ++g_layers[kDomain];
   SetLayer<kDomain, kForm>(layer, present);
 }
@@ -260,8 +234,8 @@ bool AllComesByUs(const char* allocate, const char* release) {
   void* (*malloc)(size_t) = nullptr;
   void (*free)(void*) = nullptr;
   if (!BindExport(g_python.object, allocate, malloc) || !BindExport(g_python.object, release, free)) return true;
-  Allocator present{};
-  g_api.get_allocator(kDomain, &present);
+  PythonAllocator present{};
+  g_get_python_allocator(kDomain, &present);
   const size_t probes = IsPythons(present) ? 1 : std::size(kProbes);
   bool all = true;
   for (size_t i = 0; i < probes; ++i) {
@@ -301,7 +275,7 @@ int Check(void*) {
 
 bool InstallPythonHooks() {
   const link_map* python = g_python.object;
-  if (!BindExport(python, "PyMem_GetAllocator", g_api.get_allocator) ||
+  if (!BindExport(python, "PyMem_GetAllocator", g_get_python_allocator) ||
       !BindExport(python, "PyMem_SetAllocator", g_api.set_allocator) ||
       !BindExport(python, "PyObject_GetArenaAllocator", g_api.get_arenas) ||
       !BindExport(python, "PyObject_SetArenaAllocator", g_api.set_arenas)) {

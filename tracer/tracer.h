@@ -123,17 +123,17 @@ class Tracer {
   void* OnPythonAlloc(ThreadState* state, void* block, size_t bytes, const HookFrame* hook);
   // After PythonEvent::kSampled.
   void OnSampledPythonAlloc(ThreadState* state, void* block, const HookFrame* hook);
-  // Before the block is given back. The first is the usual case: false, and nothing was done, if it is not.
-  // `state` is this_thread, not null.
-  bool OnUsualPythonFree(ThreadState* state, void* block);
-  // Its two halves, for realloc: what was taken out, uncharged, PutBackUsualPython() undoes.
+  // Before the block is given back, as OnUsualFree(). `state` is this_thread, not null.
+  Freed OnUsualPythonFree(ThreadState* state, void* block);
+  // Its two halves, for realloc: what was taken out, uncharged, PutBackUsualPython() undoes. The first is false, and
+  // nothing was done, where something is out of the usual; the second tells whether PublishShare() is to be called.
   struct UsualPythonBlock {
     PythonBlockMap::Place place;
     Block block;
     format::Counter* counter = nullptr;
   };
   bool TakeUsualPython(ThreadState* state, void* block, UsualPythonBlock* taken);
-  void ChargeUsualPython(ThreadState* state, const UsualPythonBlock& taken);
+  bool ChargeUsualPython(ThreadState* state, const UsualPythonBlock& taken);
   static void PutBackUsualPython(const UsualPythonBlock& taken) {
     PythonBlockMap::PutBack(taken.place, taken.block, /*was_code=*/false);
   }
