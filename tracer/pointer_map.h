@@ -64,7 +64,7 @@ class PointerMap {
   // Insert() where nothing stands in its way, in a leaf where blocks were before; one of glibc's not mapped by itself,
   // and where blocks of such sites were before. False, and nothing was done, if it is not that simple.
   __attribute__((always_inline)) bool InsertUsual(uintptr_t address, uint32_t site, uint64_t bytes) {
-    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return false;
+    if (__builtin_expect(!Regions<Leaf>::Covers(address), 0)) return false;
     Leaf* leaf = regions_.FindKnown(address);
     if (__builtin_expect(leaf == nullptr, 0)) return !compact_ && elsewhere_.InsertUsual(address, {site, bytes});
     const uint64_t granule = GranuleOf(address);
@@ -85,7 +85,7 @@ class PointerMap {
   // there is none, or one that stands otherwise.
   template <typename Accept>
   __attribute__((always_inline)) bool TakeUsual(uintptr_t address, Accept accept) {
-    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return false;
+    if (__builtin_expect(!Regions<Leaf>::Covers(address), 0)) return false;
     Leaf* leaf = regions_.FindKnown(address);
     if (__builtin_expect(leaf == nullptr, 0)) return !compact_ && elsewhere_.TakeUsual(address, accept);
     const uint64_t granule = GranuleOf(address);

@@ -56,7 +56,7 @@ class PythonBlockMap {
     uint64_t granule = 0;
   };
   __attribute__((always_inline)) Place PlaceOf(uintptr_t address) const {
-    if (__builtin_expect(address >> Regions<Leaf>::kAddressBits != 0, 0)) return {};
+    if (__builtin_expect(!Regions<Leaf>::Covers(address), 0)) return {};
     return {regions_.FindKnown(address), (address >> 4) & (kGranulesPerLeaf - 1)};
   }
   static bool IsInArena(Place place) {

@@ -22,16 +22,19 @@ class Regions {
   static constexpr int kShift = 25;
   static constexpr uintptr_t kBytes = uintptr_t{1} << kShift;
   static constexpr int kAddressBits = 47;
+  static constexpr uint64_t kEntries = uint64_t{1} << (kAddressBits - kShift);
 
   // Maps the root, 32 MiB of addresses, which is otherwise done by the first FindOrAdd(). False if it cannot be.
   bool Init() { return root_.load(std::memory_order_acquire) != nullptr || AddRoot(); }
 
   Leaf* Find(uintptr_t address) const {
     const Root root = root_.load(std::memory_order_acquire);
-    if (__builtin_expect(root == nullptr || address >> kAddressBits != 0, 0)) return nullptr;
+    if (__builtin_expect(root == nullptr || !Covers(address), 0)) return nullptr;
     return root[address >> kShift].load(std::memory_order_acquire);
   }
-  // The same for callers that know both: Init() was called, and `address` lies below 2^47.
+  // Whether it is below 2^47. Asked in this way the index is made on the way.
+  static bool Covers(uintptr_t address) { return address >> kShift < kEntries; }
+  // Find() for callers that know both: Init() was called, and Covers(address).
   Leaf* FindKnown(uintptr_t address) const {
     return root_.load(std::memory_order_relaxed)[address >> kShift].load(std::memory_order_acquire);
   }
@@ -59,10 +62,9 @@ class Regions {
 
  private:
   using Root = std::atomic<Leaf*>*;
-  static constexpr uint64_t kEntries = uint64_t{1} << (kAddressBits - kShift);
 
   __attribute__((noinline)) Leaf* Add(uintptr_t address) {
-    if (address >> kAddressBits != 0 || !Init()) return nullptr;
+    if (!Covers(address) || !Init()) return nullptr;
     auto* fresh = static_cast<Leaf*>(MapPages(sizeof(Leaf)));
     if (fresh == nullptr) return nullptr;
     sys::Madvise(fresh, sizeof(Leaf), MADV_RANDOM);  // "rr" in smaps: the pointer map, not another of our tables
