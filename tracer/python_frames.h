@@ -128,17 +128,35 @@ class PythonStack {
     *instruction = InstructionOf<kForm>(layout, top);
     if (__builtin_expect(Load(top + PreviousIn<kForm>(layout)) != innermost->outer, 0)) return false;
     if (!HasPointers<kForm>() && Load(top + layout.code) != mark(innermost)) return false;
-    const Kept* e = innermost - 1;
     *rest = nullptr;
-    if (__builtin_expect(e > &kept_[7], 0)) {
-      *rest = e;
-      return true;
+    switch (depth_) {
+      case 8:
+        if (!IsAsKept<kForm>(layout, &kept_[7])) return false;
+        [[fallthrough]];
+      case 7:
+        if (!IsAsKept<kForm>(layout, &kept_[6])) return false;
+        [[fallthrough]];
+      case 6:
+        if (!IsAsKept<kForm>(layout, &kept_[5])) return false;
+        [[fallthrough]];
+      case 5:
+        if (!IsAsKept<kForm>(layout, &kept_[4])) return false;
+        [[fallthrough]];
+      case 4:
+        if (!IsAsKept<kForm>(layout, &kept_[3])) return false;
+        [[fallthrough]];
+      case 3:
+        if (!IsAsKept<kForm>(layout, &kept_[2])) return false;
+        [[fallthrough]];
+      case 2:
+        if (!IsAsKept<kForm>(layout, &kept_[1])) return false;
+        [[fallthrough]];
+      case 1:
+        return true;
+      default:
+        *rest = innermost - 1;
+        return true;
     }
-    if (e > &kept_[3]) {
-      if (!FourAreAsKept<kForm>(layout, e)) return false;
-      e -= 4;
-    }
-    return AllAreAsKept<kForm>(layout, e);
   }
   template <PythonForm kForm>
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
@@ -212,7 +230,7 @@ class PythonStack {
   void LabelOuter(NodeId node) { kept_[0].node = node; }
 
   // Of the entries [0, depth()), 0 = outermost.
-  uint32_t depth() const { return innermost_ == &none_ ? 0 : static_cast<uint32_t>(innermost_ - &kept_[0]); }
+  uint32_t depth() const { return static_cast<uint32_t>(depth_); }
   uint32_t epoch() const { return epoch_; }
   PythonFrame frame(uint32_t i) const { return {kept_[i + 1].frame, kept_[i + 1].instruction, marks_[i + 1]}; }
   NodeId node(uint32_t i) const { return kept_[i + 1].node; }
@@ -404,10 +422,12 @@ class PythonStack {
   void SetDepth(uint32_t depth) {
     none_.frame = 1;  // no frame has this address
     innermost_ = depth == 0 ? &none_ : &kept_[depth];
+    depth_ = depth;
   }
 
   Kept* innermost_;
   uintptr_t chunk_;  // of the interpreter's stack, when runs were found
+  uint64_t depth_;   // so many entries
   uint32_t epoch_;
   NodeId root_;
   alignas(16) Kept none_;  // what is innermost of an empty list
@@ -495,11 +515,11 @@ class PythonThread {
     uint32_t index;  // what the key does not say up to 3.10: f_lasti
     Interned interned;
   };
-  // A list that is kept.
+  // A list that is kept. What each event reads of it lies side by side.
   struct Kept {
-    PythonStack stack;
-    Interned interned;  // what it is in the site table, under the domain of Python
     Memo* memo;         // where its innermost frame's was put, if that still is there; null if it has none
+    Interned interned;  // what it is in the site table, under the domain of Python
+    PythonStack stack;
   };
   // Frames are told apart by addresses, and addresses are good for an epoch: its low bits are part of the key.
   static uint64_t KeyOf(const PythonLayout& layout, const PythonFrame& frame, uint32_t epoch) {
