@@ -51,7 +51,7 @@ uint32_t PythonStack::FirstDifference(const PythonLayout& layout, uint32_t count
 
 bool PythonStack::IsInChunk(const PythonLayout& layout, uintptr_t frame) const {
   const uintptr_t read = std::max(layout.previous, layout.instruction) + 8u;
-  return chunk_ != 0 && MakesDigests() && frame - chunk_ <= kChunkBytes - read;
+  return MakesDigests() && frame - chunk_ <= kChunkBytes - read;  // none where it is 0
 }
 
 void PythonStack::MakeDigests(const Kept* e) {

@@ -16,13 +16,13 @@
 // each other all the same: the processor takes the predicted way.
 //
 // Digests. What is on the interpreter's own stack need not be asked about frame by frame: the words of such frames, one
-// behind the other in the list, go into a digest, an instruction each, and the digest is what is compared. So frames
-// are read before those further in have been seen to lead there. May they be? The interpreter's stack comes in chunks,
-// and the thread's state says which one it is on: all of that can be read. (If it is another one than when the list was
-// taken, nothing is compared.) And is it right? If the digest is another, a word is, and nothing of the run is used. If
-// it is the same, so are the words, but for what a digest of 128 bits leaves open: see DigestOf(). Then the innermost
-// frame leads to where the second was looked for, so that one is of the list, and leads to where the third was, and so
-// on: what would have been found one by one.
+// behind the other in the list, go into a digest, in 3.11 by an instruction each, and the digest is what is compared.
+// So frames are read before those further in have been seen to lead there. May they be? The interpreter's stack comes
+// in chunks, and the thread's state says which one it is on: all of that can be read. (If it is another one than when
+// the list was taken, nothing is compared.) And is it right? If the digest is another, a word is, and nothing of the
+// run is used. If it is the same, so are the words, but for what a digest of 128 bits leaves open: see DigestOf(). Then
+// the innermost frame leads to where the second was looked for, so that one is of the list, and leads to where the
+// third was, and so on: what would have been found one by one.
 //
 // What is compared with is compiled for the version of the interpreter where it is one of those that most have
 // (PythonForm), so that offsets are part of the instructions.

@@ -5,7 +5,7 @@
 // Both are plain stores that need no interpreter yet, so we are there before its first allocation.
 //
 //   PyObject_Malloc -> our hook: gate closed to what comes underneath -> pymalloc -> Tracer::OnPythonAlloc
-//   PyObject_Free   -> our hook: record taken out                     -> pymalloc
+//   PyObject_Free   -> our hook (python_free.cc): record taken out    -> pymalloc
 //
 // Staying there. PYTHONMALLOC and -X dev replace the allocators when the interpreter is initialised, and we are out. So
 // later each domain is asked for blocks of several sizes, and where one does not come by us we wrap again (from a
