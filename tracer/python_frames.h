@@ -129,34 +129,11 @@ class PythonStack {
     if (__builtin_expect(Load(top + PreviousIn<kForm>(layout)) != innermost->outer, 0)) return false;
     if (!HasPointers<kForm>() && Load(top + layout.code) != mark(innermost)) return false;
     *rest = nullptr;
-    switch (depth_) {
-      case 8:
-        if (!IsAsKept<kForm>(layout, &kept_[7])) return false;
-        [[fallthrough]];
-      case 7:
-        if (!IsAsKept<kForm>(layout, &kept_[6])) return false;
-        [[fallthrough]];
-      case 6:
-        if (!IsAsKept<kForm>(layout, &kept_[5])) return false;
-        [[fallthrough]];
-      case 5:
-        if (!IsAsKept<kForm>(layout, &kept_[4])) return false;
-        [[fallthrough]];
-      case 4:
-        if (!IsAsKept<kForm>(layout, &kept_[3])) return false;
-        [[fallthrough]];
-      case 3:
-        if (!IsAsKept<kForm>(layout, &kept_[2])) return false;
-        [[fallthrough]];
-      case 2:
-        if (!IsAsKept<kForm>(layout, &kept_[1])) return false;
-        [[fallthrough]];
-      case 1:
-        return true;
-      default:
-        *rest = innermost - 1;
-        return true;
+    if (__builtin_expect(outer_ > kFew, 0)) {
+      *rest = innermost - 1;
+      return true;
     }
+    return FewAreAsKept<kForm>(layout, outer_);
   }
   template <PythonForm kForm>
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
@@ -230,7 +207,7 @@ class PythonStack {
   void LabelOuter(NodeId node) { kept_[0].node = node; }
 
   // Of the entries [0, depth()), 0 = outermost.
-  uint32_t depth() const { return static_cast<uint32_t>(depth_); }
+  uint32_t depth() const { return static_cast<uint32_t>(outer_ + 1); }
   uint32_t epoch() const { return epoch_; }
   PythonFrame frame(uint32_t i) const { return {kept_[i + 1].frame, kept_[i + 1].instruction, marks_[i + 1]}; }
   NodeId node(uint32_t i) const { return kept_[i + 1].node; }
@@ -342,9 +319,13 @@ class PythonStack {
         mix_four(e - 4, frame, frame + one, frame + 2 * one, frame + three);
         frame += 4 * one;
         e -= 8;
+        asm("" : "+r"(e));  // else the compiler computes where the loop leaves it, here and below
       } while (e != last);
     }
-    for (; e > end + 3; e -= 4) mix_four(e, e->frame, e[-1].frame, e[-2].frame, e[-3].frame);
+    for (; e > end + 3; e -= 4) {
+      mix_four(e, e->frame, e[-1].frame, e[-2].frame, e[-3].frame);
+      asm("" : "+r"(e));
+    }
     for (; e != end; --e) Words::MixIn(&a, e, e->frame);
     return {a, b, c, d};
   }
@@ -402,6 +383,35 @@ class PythonStack {
   }
 #endif
 
+  // The entries [1, count], from the innermost outward: no more than kFew.
+  template <PythonForm kForm>
+  __attribute__((always_inline)) bool FewAreAsKept(const PythonLayout& layout, uint64_t count) const {
+    switch (count) {
+      case 7:
+        if (!IsAsKept<kForm>(layout, &kept_[7])) return false;
+        [[fallthrough]];
+      case 6:
+        if (!IsAsKept<kForm>(layout, &kept_[6])) return false;
+        [[fallthrough]];
+      case 5:
+        if (!IsAsKept<kForm>(layout, &kept_[5])) return false;
+        [[fallthrough]];
+      case 4:
+        if (!IsAsKept<kForm>(layout, &kept_[4])) return false;
+        [[fallthrough]];
+      case 3:
+        if (!IsAsKept<kForm>(layout, &kept_[3])) return false;
+        [[fallthrough]];
+      case 2:
+        if (!IsAsKept<kForm>(layout, &kept_[2])) return false;
+        [[fallthrough]];
+      case 1:
+        return IsAsKept<kForm>(layout, &kept_[1]);
+      default:
+        return true;
+    }
+  }
+  static constexpr uint64_t kFew = 7;
   // Entry by entry, from `e` outward.
   template <PythonForm kForm>
   __attribute__((always_inline)) bool AllAreAsKept(const PythonLayout& layout, const Kept* e) const {
@@ -422,12 +432,12 @@ class PythonStack {
   void SetDepth(uint32_t depth) {
     none_.frame = 1;  // no frame has this address
     innermost_ = depth == 0 ? &none_ : &kept_[depth];
-    depth_ = depth;
+    outer_ = uint64_t{depth} - 1;
   }
 
   Kept* innermost_;
   uintptr_t chunk_;  // of the interpreter's stack, when runs were found
-  uint64_t depth_;   // so many entries
+  uint64_t outer_;   // so many entries but for the innermost; of an empty list one less than none
   uint32_t epoch_;
   NodeId root_;
   alignas(16) Kept none_;  // what is innermost of an empty list
@@ -515,11 +525,11 @@ class PythonThread {
     uint32_t index;  // what the key does not say up to 3.10: f_lasti
     Interned interned;
   };
-  // A list that is kept. What each event reads of it lies side by side.
+  // A list that is kept.
   struct Kept {
-    Memo* memo;         // where its innermost frame's was put, if that still is there; null if it has none
-    Interned interned;  // what it is in the site table, under the domain of Python
     PythonStack stack;
+    Interned interned;  // what it is in the site table, under the domain of Python
+    Memo* memo;         // where its innermost frame's was put, if that still is there; null if it has none
   };
   // Frames are told apart by addresses, and addresses are good for an epoch: its low bits are part of the key.
   static uint64_t KeyOf(const PythonLayout& layout, const PythonFrame& frame, uint32_t epoch) {

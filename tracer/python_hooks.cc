@@ -15,8 +15,7 @@
 
 namespace allocline {
 
-// With g_python and what is usual of g_tracer it is of one page.
-[[gnu::section(".data")]] PythonAllocator g_next_python[kPythonDomains][kPythonLayers];
+PythonAllocator g_next_python[kPythonDomains][kPythonLayers];
 void (*g_get_python_allocator)(int domain, PythonAllocator*);
 
 namespace {
