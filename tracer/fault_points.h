@@ -15,7 +15,7 @@ enum class Fault {
 };
 
 #ifdef ALLOCLINE_FAULT_POINTS
-extern constinit Fault g_fault;
+[[gnu::visibility("hidden")]] extern constinit Fault g_fault;
 inline bool Faulty(Fault fault) { return __builtin_expect(g_fault == fault, 0); }
 #else
 constexpr bool Faulty(Fault) { return false; }

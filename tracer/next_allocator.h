@@ -34,7 +34,7 @@ struct NextAllocator {
 
 // Null only while the set is being found: then use the boot arena.
 const NextAllocator* FindNextAllocator();
-extern NextAllocator g_next_allocator;
+[[gnu::visibility("hidden")]] extern NextAllocator g_next_allocator;
 inline const NextAllocator* NextOrNull() {
   // Acquire: `malloc` is stored last, so whoever sees it sees the set. Pairs with the release in FindNextAllocator().
   const bool known = __atomic_load_n(&g_next_allocator.malloc, __ATOMIC_ACQUIRE) != nullptr;
@@ -44,7 +44,7 @@ inline const NextAllocator* NextOrNull() {
 // The next malloc, for hooks that have nothing to decide: finds the set, if it is not known, and rounds up, if that is
 // necessary, so that they need not look.
 using MallocFunction = void*(size_t);
-extern MallocFunction* g_next_malloc;
+[[gnu::visibility("hidden")]] extern MallocFunction* g_next_malloc;
 
 // File that holds the next malloc, for the report. "" if the loader does not say.
 const char* NextAllocatorFile();

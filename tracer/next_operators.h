@@ -35,7 +35,7 @@ struct NextOperators {
   void (*destroy_array_aligned)(void*, std::align_val_t);
 };
 
-extern NextOperators g_next_operators;
+[[gnu::visibility("hidden")]] extern NextOperators g_next_operators;
 void FindNextOperators();
 
 // Whether ours need not ask theirs: malloc and free are all there is to it. False before that is known, too.

@@ -14,8 +14,9 @@ inline __attribute__((always_inline)) void FreeByNext(void* block) {
   next.free(next.context, block);
 }
 
+// These two have the hook's arguments, so that it need not move any.
 template <int kDomain, int kLayer>
-__attribute__((noinline)) void FreeOther(void* block) {
+__attribute__((noinline)) void FreeOther(void*, void* block) {
   const bool ends = kDomain == kRaw && g_tracer.OnRawPythonFree();
   g_tracer.OnPythonFree(block);
   if (kLayer > 0 && ends) {
@@ -28,7 +29,7 @@ __attribute__((noinline)) void FreeOther(void* block) {
 }
 
 template <int kDomain, int kLayer>
-__attribute__((noinline)) void PublishAndFree(void* block) {
+__attribute__((noinline)) void PublishAndFree(void*, void* block) {
   g_tracer.PublishShare();
   FreeByNext<kDomain, kLayer>(block);
 }
@@ -36,17 +37,17 @@ __attribute__((noinline)) void PublishAndFree(void* block) {
 }  // namespace
 
 template <int kDomain, int kLayer>
-void FreePython(void*, void* block) {
+void FreePython(void* context, void* block) {
   ThreadState* state = Tracer::this_thread;
   // Blocks of RAW are never pymalloc's.
-  if (kDomain == kRaw || __builtin_expect(state == nullptr, 0)) return FreeOther<kDomain, kLayer>(block);
+  if (kDomain == kRaw || __builtin_expect(state == nullptr, 0)) return FreeOther<kDomain, kLayer>(context, block);
   switch (g_tracer.OnUsualPythonFree(state, block)) {
     case Freed::kDone:
       return FreeByNext<kDomain, kLayer>(block);
     case Freed::kPublish:
-      return PublishAndFree<kDomain, kLayer>(block);
+      return PublishAndFree<kDomain, kLayer>(context, block);
     case Freed::kOther:
-      return FreeOther<kDomain, kLayer>(block);
+      return FreeOther<kDomain, kLayer>(context, block);
   }
 }
 

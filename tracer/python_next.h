@@ -22,9 +22,9 @@ inline constexpr int kPythonDomains = 3;
 // for some blocks, or to free those from before.
 inline constexpr int kPythonLayers = 3;
 
-extern PythonAllocator g_next_python[kPythonDomains][kPythonLayers];
+[[gnu::visibility("hidden")]] extern PythonAllocator g_next_python[kPythonDomains][kPythonLayers];
 // PyMem_GetAllocator.
-extern void (*g_get_python_allocator)(int domain, PythonAllocator*);
+[[gnu::visibility("hidden")]] extern void (*g_get_python_allocator)(int domain, PythonAllocator*);
 
 // The hook of each. For all domains and layers in python_free.cc.
 template <int kDomain, int kLayer>

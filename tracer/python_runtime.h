@@ -136,7 +136,7 @@ struct PythonRuntime {
   bool AllocatesForState(uintptr_t caller) const { return caller - loader_start < loader_end - loader_start; }
 };
 
-extern PythonRuntime g_python;
+[[gnu::visibility("hidden")]] extern PythonRuntime g_python;
 
 // Whether there is a CPython of whatever version in the object.
 bool HoldsPython(const link_map* object);

@@ -255,10 +255,10 @@ class Tracer {
   __attribute__((noinline, cold)) void NoteFailedAlloc(size_t bytes);
   // The program mapped so much anonymous memory itself.
   void OnLargeMapping(size_t bytes);
-  // What the memory of the process consists of, into the recording (ledger.h). It takes a fifth of a millisecond, and
-  // 50 more for each GiB that is resident, so who asks says how much he wants it. True if it was read now.
+  // What the memory of the process consists of, into the recording (ledger.h). It takes half a millisecond, and 50
+  // more for each GiB that is resident, so who asks says how much he wants it. True if it was read now.
   enum class Wish {
-    kAsItGrows,  // within 1/500 of the time and 2 ms
+    kAsItGrows,  // within 1/500 of the time and 2 ms, and 1/200 in the beginning
     kWanted,     // a snapshot that somebody asked for: within 1/50 and 50 ms
     kAlways,     // the end may be near, or is there
   };
@@ -556,7 +556,7 @@ class Tracer {
   TrackedDomain tracked_[format::kMaxCustomDomains];
 };
 
-extern Tracer g_tracer;
+[[gnu::visibility("hidden")]] extern Tracer g_tracer;
 
 // ---------------------------------------------------------------- counting, inline
 

@@ -112,7 +112,7 @@ struct StackTop {
 constexpr uint64_t ExtendPathHash(uint64_t hash, uintptr_t pc) { return (hash + pc) * 0x9E3779B97F4A7C15u; }
 
 // Raised by ForgetCode().
-extern std::atomic<uint32_t> g_code_epoch;
+[[gnu::visibility("hidden")]] extern std::atomic<uint32_t> g_code_epoch;
 
 // The last stack of a thread. Used by its thread only, with the gate closed. Lies in zeroed memory; Forget() comes
 // first.
