@@ -21,6 +21,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include <algorithm>
+
 #include "base/clock.h"
 #include "base/pages.h"
 #include "base/text.h"
@@ -207,7 +209,7 @@ bool Tracer::ReadLedger(Wish wish) {
   const uint64_t elapsed = now > start ? now - start : 0;
   const uint64_t may_take = wish == Wish::kAlways   ? UINT64_MAX
                             : wish == Wish::kWanted ? 50'000'000 + elapsed / 50
-                                                    : 2'000'000 + elapsed / 500;
+                                                    : std::min(elapsed / 200, 2'000'000 + elapsed / 500);
   const uint64_t will_take = LoadRelaxed(header.rss_bytes) / kPage * kLedgerNsPerPage;
   bool read = false;
   if (ledger_ns_ + will_take < may_take) {
