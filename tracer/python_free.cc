@@ -14,22 +14,38 @@ inline __attribute__((always_inline)) void FreeByNext(void* block) {
   next.free(next.context, block);
 }
 
-// These two have the hook's arguments, so that it need not move any.
+// What stands outermost in the domain now.
+template <int kDomain>
+PythonAllocator Present() {
+  PythonAllocator present{};
+  g_get_python_allocator(kDomain, &present);
+  return present;
+}
+
+// While the interpreter ends. To wait for readers may take a while, and meanwhile another thread may take out what we
+// stand on top of, and us with it: tracemalloc, whose lock is then gone. Then the block goes to what was put back. That
+// somebody else stands outermost says nothing: he may stand on top of us, and call us.
 template <int kDomain, int kLayer>
-__attribute__((noinline)) void FreeOther(void*, void* block) {
-  const bool ends = kDomain == kRaw && g_tracer.OnRawPythonFree();
+void FreeAtTheEnd(void* block) {
+  const PythonAllocator before = kLayer > 0 ? Present<kDomain>() : PythonAllocator{};
+  g_tracer.WaitForReaders();
   g_tracer.OnPythonFree(block);
-  if (kLayer > 0 && ends) {
-    // What we stand on top of may have been taken out meanwhile, and us with it: tracemalloc, whose lock is then gone.
-    PythonAllocator present{};
-    g_get_python_allocator(kDomain, &present);
-    if (present.free != &FreePython<kDomain, kLayer>) return present.free(present.context, block);
+  if (kLayer > 0) {
+    const PythonAllocator after = Present<kDomain>();
+    if (after.free != before.free) return after.free(after.context, block);
   }
   FreeByNext<kDomain, kLayer>(block);
 }
 
 template <int kDomain, int kLayer>
-__attribute__((noinline)) void PublishAndFree(void*, void* block) {
+__attribute__((noinline)) void FreeOther(void* block) {
+  if (kDomain == kRaw && Tracer::PythonEnds()) return FreeAtTheEnd<kDomain, kLayer>(block);
+  g_tracer.OnPythonFree(block);
+  FreeByNext<kDomain, kLayer>(block);
+}
+
+template <int kDomain, int kLayer>
+__attribute__((noinline)) void PublishAndFree(void* block) {
   g_tracer.PublishShare();
   FreeByNext<kDomain, kLayer>(block);
 }
@@ -37,17 +53,17 @@ __attribute__((noinline)) void PublishAndFree(void*, void* block) {
 }  // namespace
 
 template <int kDomain, int kLayer>
-void FreePython(void* context, void* block) {
+void FreePython(void*, void* block) {
   ThreadState* state = Tracer::this_thread;
   // Blocks of RAW are never pymalloc's.
-  if (kDomain == kRaw || __builtin_expect(state == nullptr, 0)) return FreeOther<kDomain, kLayer>(context, block);
+  if (kDomain == kRaw || __builtin_expect(state == nullptr, 0)) return FreeOther<kDomain, kLayer>(block);
   switch (g_tracer.OnUsualPythonFree(state, block)) {
     case Freed::kDone:
       return FreeByNext<kDomain, kLayer>(block);
     case Freed::kPublish:
-      return PublishAndFree<kDomain, kLayer>(context, block);
+      return PublishAndFree<kDomain, kLayer>(block);
     case Freed::kOther:
-      return FreeOther<kDomain, kLayer>(context, block);
+      return FreeOther<kDomain, kLayer>(block);
   }
 }
 

@@ -138,13 +138,12 @@ class Tracer {
     PythonBlockMap::PutBack(taken.place, taken.block, /*was_code=*/false);
   }
   void OnPythonFree(void* block);
-  // Before the RAW domain gives a block back, whose owner may be the interpreter that ends. True if it ends: this may
-  // have taken a while.
-  bool OnRawPythonFree() {
-    if (__builtin_expect(g_python.is_finalizing == nullptr || g_python.is_finalizing() == 0, 1)) return false;
-    WaitForReaders();
-    return true;
+  // Whether the interpreter is ending. Then WaitForReaders() comes before the RAW domain gives a block back, for it may
+  // be a thread's state that another thread still reads.
+  static bool PythonEnds() {
+    return __builtin_expect(g_python.is_finalizing != nullptr && g_python.is_finalizing() != 0, 0);
   }
+  void WaitForReaders();
   // For realloc, as TakeOut() and what follows it.
   struct PythonLeaving {
     PythonBlockMap::Place place;
@@ -440,7 +439,6 @@ class Tracer {
   void CheckPythonSoon();
   void CheckPythonAtGrowth(const ThreadState* state);
   __attribute__((noinline)) void SchedulePythonCheckIfDue();
-  void WaitForReaders();
   void RefusePython(uint32_t why);
   void RefusePythonFrames();
   void TrustPythonFrames();

@@ -244,6 +244,22 @@ def part_hooks():
     print(len(keep))
 
 
+def part_tracemalloc():
+    """Tracing goes on while the interpreter ends, on top of whatever was found in place."""
+    import time
+    import tracemalloc
+
+    rows = [str(i) * 5 for i in range(20000)]
+    time.sleep(0.05)  # what runs between two instructions now and then has run
+    for _ in range(3):
+        tracemalloc.start(3)
+        rows += [str(i) * 6 for i in range(2000)]
+        tracemalloc.stop()
+    tracemalloc.start(3)
+    rows += [str(i) * 7 for i in range(2000)]
+    print(len(rows), tracemalloc.is_tracing())
+
+
 def part_kill():
     import signal
 

@@ -106,6 +106,11 @@ TEST_P(TortureTest, TracemallocRunsOnTopFromTheStart) {
   ExpectUnharmed("exec", {{"PYTHONTRACEMALLOC", "1"}});
   ExpectUnharmed("exec", {{"PYTHONTRACEMALLOC", "3"}, {"PYTHONMALLOC", "debug"}});
 }
+TEST_P(TortureTest, TracemallocStillRunsOnTopWhenTheInterpreterEnds) {
+  ExpectUnharmed("tracemalloc");
+  ExpectUnharmed("tracemalloc", {}, {"-X", "dev"});
+  ExpectUnharmed("tracemalloc", {{"PYTHONMALLOC", "debug"}, {"PYTHONTRACEMALLOC", "3"}});
+}
 TEST_P(TortureTest, BlocksAreSampled) {
   ExpectUnharmed("exec", {{"ALLOCLINE_SAMPLE", "64K"}});
   ExpectUnharmed("fork", {{"ALLOCLINE_SAMPLE", "64K"}});
