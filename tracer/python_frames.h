@@ -437,7 +437,7 @@ class PythonStack {
 
   Kept* innermost_;
   uintptr_t chunk_;  // of the interpreter's stack, when runs were found
-  uint64_t outer_;   // so many entries but for the innermost; of an empty list one less than none
+  uint64_t outer_;   // so many entries further out than the innermost; of an empty list 2^64 - 1, which nobody uses
   uint32_t epoch_;
   NodeId root_;
   alignas(16) Kept none_;  // what is innermost of an empty list
