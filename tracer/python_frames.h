@@ -129,11 +129,11 @@ class PythonStack {
     if (__builtin_expect(Load(top + PreviousIn<kForm>(layout)) != innermost->outer, 0)) return false;
     if (!HasPointers<kForm>() && Load(top + layout.code) != mark(innermost)) return false;
     *rest = nullptr;
-    if (__builtin_expect(outer_ > kFew, 0)) {
+    if (__builtin_expect(outer_count_ > kFew, 0)) {
       *rest = innermost - 1;
       return true;
     }
-    return FewAreAsKept<kForm>(layout, outer_);
+    return FewAreAsKept<kForm>(layout, outer_count_);
   }
   template <PythonForm kForm>
   bool IsSameButForInstruction(const PythonLayout& layout, uintptr_t chunk, uintptr_t top, uint32_t epoch,
@@ -207,7 +207,7 @@ class PythonStack {
   void LabelOuter(NodeId node) { kept_[0].node = node; }
 
   // Of the entries [0, depth()), 0 = outermost.
-  uint32_t depth() const { return static_cast<uint32_t>(outer_ + 1); }
+  uint32_t depth() const { return static_cast<uint32_t>(outer_count_ + 1); }
   uint32_t epoch() const { return epoch_; }
   PythonFrame frame(uint32_t i) const { return {kept_[i + 1].frame, kept_[i + 1].instruction, marks_[i + 1]}; }
   NodeId node(uint32_t i) const { return kept_[i + 1].node; }
@@ -432,12 +432,12 @@ class PythonStack {
   void SetDepth(uint32_t depth) {
     none_.frame = 1;  // no frame has this address
     innermost_ = depth == 0 ? &none_ : &kept_[depth];
-    outer_ = uint64_t{depth} - 1;
+    outer_count_ = uint64_t{depth} - 1;
   }
 
   Kept* innermost_;
-  uintptr_t chunk_;  // of the interpreter's stack, when runs were found
-  uint64_t outer_;   // so many entries further out than the innermost; of an empty list 2^64 - 1, which nobody uses
+  uintptr_t chunk_;       // of the interpreter's stack, when runs were found
+  uint64_t outer_count_;  // so many entries further out than the innermost; of an empty list 2^64 - 1
   uint32_t epoch_;
   NodeId root_;
   alignas(16) Kept none_;  // what is innermost of an empty list
