@@ -92,7 +92,11 @@ std::string RenderProcess(const RecordingInfo& info) {
 
 std::string RenderLedger(const RecordingInfo& info) {
   const ProfileSummary& summary = info.summary;
-  if (!summary.ledger) return "";
+  if (!summary.ledger) {
+    return fmt::format(
+        "\nmemory: what it consists of was not read before the process {}; a labelled snapshot reads it\n",
+        summary.running ? "was looked at" : "ended");
+  }
   // A process writes down what its memory consists of when it has grown: of a running one that may be long ago.
   std::string present;
   if (summary.running) {

@@ -1,4 +1,5 @@
 // SIGKILL at any moment: the recording is what it was at that moment.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -88,6 +89,17 @@ TEST(KillTest, WhileBlocksAreSampledTheTotalIsTheTruthAndTheLinesAreWithinTheirE
                     3 * std::sqrt(variance) + static_cast<double>(kOneAllocationEach);
   }
   EXPECT_GE(within_error, kRounds - 1);
+}
+
+TEST(KillTest, ThatWhatTheMemoryConsistsOfWasNotReadBeforeIsSaid) {
+  const TempDir directory;
+  const Outcome outcome =
+      RunProgram({.argv = {"/bin/sh", "-c", "kill -9 $$"}, .env = TracingEnvironment(directory.path(), {})});
+  ASSERT_EQ(outcome.Ending(), "signal 9 (Killed)") << outcome.err;
+  ASSERT_EQ(RecordingsIn(directory.path()).size(), 1);
+  const Outcome info = RunProgram({.argv = {CliPath(), "info", RecordingsIn(directory.path()).front()}});
+  EXPECT_EQ(info.Ending(), "exit 0");
+  EXPECT_THAT(info.out, ::testing::HasSubstr("\nmemory: what it consists of was not read before the process ended"));
 }
 
 TEST(KillTest, WhileTheProgramStartsARecordingIsWholeOrNotThereYet) {
